@@ -1,0 +1,165 @@
+"""Error conditions: a stable code, a sentence that says what is wrong, and what to do about it.
+
+Every fault that Cairn reports has a code from :data:`CONDITIONS`. A fault of the *data* is a value, a
+:class:`Finding` in a row or a row of ``quarantine``; a fault of the *request* or the *environment* is a
+:class:`CairnError`. Neither ever carries a value read from a header: messages may end up in logs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+EXIT_DONE = 0
+EXIT_OTHER = 1
+EXIT_USAGE = 2
+EXIT_GATE = 3
+EXIT_ENVIRONMENT = 4
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that can go wrong.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with named blanks (``{name}``) for settings, paths that the user gave, counts.
+        Never a blank for a value out of a header.
+    remedy : str
+        What the reader should do now.
+    exit_code : int
+        Exit code of a job that ends with it (architecture, section 8).
+    """
+
+    message: str
+    remedy: str
+    exit_code: int = EXIT_OTHER
+
+
+# Faults of one entry or one element: codes of `quarantine` rows and of `findings`.
+ENTRY_CONDITIONS: dict[str, Condition] = {
+    "EMPTY_FILE": Condition("The entry holds zero bytes.", "Ask the source for the file again, or leave it out."),
+    "NOT_DICOM": Condition(
+        "The entry is no DICOM: neither a DICM prefix nor a plausible first element.",
+        "Nothing to do unless it should be an image; then ask the source for it again.",
+    ),
+    "HEADER_TRUNCATED": Condition(
+        "The entry ends within its header.", "Ask the source for the file again; it was cut in transfer."
+    ),
+    "HEADER_CORRUPT": Condition(
+        "The header's structure breaks: an element's tag, VR or length cannot be right.",
+        "Ask the source for the file again; send the entry id to the developers if other tools read it.",
+    ),
+    "HEADER_TOO_LARGE": Condition(
+        "The header is larger than the limit even without its long values.",
+        "Raise headers.header_limit_bytes if the file is genuine.",
+    ),
+    "HEADER_TOO_DEEP": Condition(
+        "Sequences nest deeper than the limit.", "The file is damaged or hostile; leave it out."
+    ),
+    "DEFLATE_CORRUPT": Condition("The deflated dataset does not inflate.", "Ask the source for the file again."),
+    "READ_FAILED": Condition(
+        "The entry could not be read after the set number of tries.",
+        "Check the storage; the next run tries again.",
+    ),
+    "READ_FORBIDDEN": Condition("The entry may not be read by this account.", "Grant read access, then run again."),
+    "ENTRY_GONE": Condition("The entry has disappeared since the inventory.", "Run inventory again."),
+    "ENTRY_CHANGED": Condition(
+        "The entry changed while it was read or since the inventory.", "Run inventory again, then headers."
+    ),
+    "ARCHIVE_ENCRYPTED": Condition("The archive or member is encrypted.", "Supply the archive without a password."),
+    "ARCHIVE_CORRUPT": Condition(
+        "The archive is cut or damaged; members that could be read were listed.", "Ask the source for it again."
+    ),
+    "ARCHIVE_TOO_DEEP": Condition(
+        "The archive is nested deeper than the limit.", "Raise inventory.archive_depth if it is genuine."
+    ),
+    "ARCHIVE_UNSUPPORTED": Condition(
+        "The member is compressed with a method that is not supported.", "Repack it with deflate or store."
+    ),
+    "CHECKSUM_MISMATCH": Condition(
+        "The content does not match the checksum that its archive holds.", "Ask the source for the archive again."
+    ),
+    "LINK_LOOP": Condition("A link leads back to a folder above it; it was not followed.", "Remove the link."),
+    "LINK_BROKEN": Condition("A link leads nowhere.", "Remove the link or restore its target."),
+}
+
+# Faults of the request or the environment: what a job ends with.
+REQUEST_CONDITIONS: dict[str, Condition] = {
+    "UNKNOWN_JOB": Condition(
+        "There is no job {name!r}.", "{nearest} Run spark-submit.sh without arguments for the list.", EXIT_USAGE
+    ),
+    "UNKNOWN_SETTING": Condition(
+        "There is no setting {name!r} in {where}.", "{nearest} docs/settings.md lists all of them.", EXIT_USAGE
+    ),
+    "BAD_SETTING": Condition("Setting {name} cannot be {value!r}: {why}.", "Correct it in {where}.", EXIT_USAGE),
+    "SETTINGS_UNREADABLE": Condition("The settings file {path} cannot be read: {why}.", "Correct --settings.", EXIT_USAGE),
+    "SOURCE_MISSING": Condition("There is nothing at {path}.", "Check the path; nothing was changed.", EXIT_USAGE),
+    "TABLE_MISSING": Condition("Table {table} does not exist yet.", "Run {job} first.", EXIT_USAGE),
+    "CONTRACT_BROKEN": Condition(
+        "The frame for {table} breaks its contract: {why}.", "Correct the job that made it; nothing was written."
+    ),
+    "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
+}
+
+CONDITIONS: dict[str, Condition] = {**ENTRY_CONDITIONS, **REQUEST_CONDITIONS}
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A fault in the data, as a value that travels in the row.
+
+    Parameters
+    ----------
+    code : str
+        A key of :data:`CONDITIONS`.
+    place : str
+        Where: a tag path such as ``(0018,0050)``; never the value.
+    """
+
+    code: str
+    place: str = ""
+
+
+class CairnError(Exception):
+    """A request that cannot be carried out.
+
+    Parameters
+    ----------
+    code : str
+        A key of :data:`CONDITIONS`.
+    **blanks : object
+        Values for the named blanks of its message and remedy.
+    """
+
+    def __init__(self, code: str, **blanks: object) -> None:
+        condition = CONDITIONS[code]
+        self.code = code
+        self.exit_code = condition.exit_code
+        text = f"{condition.message.format(**blanks)} {condition.remedy.format(**blanks)}"
+        super().__init__(f"[{code}] {' '.join(text.split())}")
+
+
+class EntryError(CairnError):
+    """A fault of one archive entry, on its way to a row of ``quarantine``."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean 'x'?`` for the closest known name, or an empty string.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : iterable of str
+        What exists.
+
+    Returns
+    -------
+    str
+        A sentence, or ``""`` when nothing is close.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else ""
