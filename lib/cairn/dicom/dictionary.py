@@ -173,6 +173,12 @@ def _public() -> dict[int, tuple[str, str]]:
     return entries
 
 
+@lru_cache(maxsize=1)
+def keywords() -> dict[str, tuple[int, str]]:
+    """Return keyword → (tag, VR); of a repeating group the first, as in ``docs/header.md``."""
+    return {keyword: (tag, vr) for tag, (vr, keyword) in _public().items() if keyword}
+
+
 def _private() -> tuple[list[int], list[int], list[int], list[int]]:
     """Return creator hashes, creator numbers, private keys and their VR codes."""
     hashes, numbers, keys, vrs = [], [], [], []

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from cairn.dicom.dictionary import hash_table
+from cairn.dicom.dictionary import hash_table, keywords
 from cairn.tables.contract import Column
 
 
@@ -54,10 +53,9 @@ def tags_of(path: str) -> tuple[int, ...]:
     """
     tags = []
     for keyword in path.split("."):
-        tag = tag_for_keyword(keyword)
-        if tag is None:
+        if keyword not in keywords():
             raise ValueError(f"no DICOM keyword {keyword!r} in path {path!r}")
-        tags.append(int(tag))
+        tags.append(keywords()[keyword][0])
     return tuple(tags)
 
 
@@ -85,7 +83,7 @@ def compile_projection(columns: Sequence[Column]) -> Projection:
     node_path = np.full(len(node_of), -1, np.int64)
     for node, row in place.items():
         node_path[node] = row
-    vrs = tuple(dictionary_VR(tags_of(column.paths[0])[-1]) for column in mine)
+    vrs = tuple(keywords()[column.paths[0].rsplit(".", 1)[-1]][1] for column in mine)
     return Projection(
         mine, vrs, np.array(first, np.int64), table, nodes, node_path, np.array(slots, np.int64), len(place)
     )
