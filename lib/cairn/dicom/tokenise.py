@@ -26,7 +26,7 @@ CHARSET_TAG, PIXEL_REPRESENTATION_TAG, SOP_INSTANCE_UID_TAG = 0x00080005, 0x0028
 
 _UN, _SQ, _LO, _UL = VR["UN"], VR["SQ"], VR["LO"], VR["UL"]
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
+UNDEFINED = 0xFFFFFFFF
 _DEPTH_ARRAY = 256
 
 TEXT_CODES = frozenset(
@@ -156,7 +156,7 @@ def locate(buf: np.ndarray, start: int, end: int, form: int, vr_of_bytes: np.nda
     syntax_at, syntax_length = -1, 0
     while p + 8 <= end and _u16(buf, p, False) == 2:
         tag, code, length, size = read_element(buf, p, end, False, False, vr_of_bytes, vr_is_long)
-        if code < 0 or (size > 0 and length == _UNDEFINED):
+        if code < 0 or (size > 0 and length == UNDEFINED):
             return ODD, meta, p, False, False
         if size == 0 or p + size + length > end:
             return TRUNCATED, meta, end, False, False
@@ -197,7 +197,7 @@ def undefined_value_end(buf: np.ndarray, p: int, end: int, big: bool) -> int:
         if tag == _SEQUENCE_END:
             return q
         length = _u32(buf, q + 4, big)
-        if tag != _ITEM or length == _UNDEFINED:
+        if tag != _ITEM or length == UNDEFINED:
             break
         q += 8 + length
     for i in range(p, end - 3):
@@ -340,7 +340,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 n += 1
                 hard[top] = hard[top - 1]
                 until[top] = -1
-                if length != _UNDEFINED:
+                if length != UNDEFINED:
                     until[top] = p + length
                     if p + length > hard[top]:
                         if hard[top] != end:
@@ -389,7 +389,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 break
 
             # The effective VR (docs/header.md).
-            undefined = length == _UNDEFINED and size != 8 or length == _UNDEFINED and code == -1
+            undefined = length == UNDEFINED and size != 8 or length == UNDEFINED and code == -1
             odd_group = (tag >> 16) & 1 == 1
             element = tag & 0xFFFF
             if code == -2:
