@@ -35,7 +35,8 @@ _STATUS_CODE = {
 }
 _USES_CHARSET = np.array([code in tk.CHARSET_CODES for code in range(256)], bool)
 _VARIANT_LIMIT = 16 << 20
-_MATCH_ROWS_AT_ONCE = 4096
+_MEDIA_STORAGE_CLASS_TAG = 0x00020002
+_DIRECTORY_CLASS = b"1.2.840.10008.1.3.10"
 
 
 @dataclass(frozen=True)
@@ -334,8 +335,13 @@ class HeaderKernel:
 
     @staticmethod
     def _is_identified(batch: _Batch, f: int) -> bool:
-        """Whether a truncated header still holds its whole SOP Instance UID."""
+        """Whether a truncated header still holds its whole SOP Instance UID, or is a directory (PS3.3 F), which has none."""
         first, last = int(batch.first[f]), int(batch.first[f + 1])
+        for token in range(first, min(first + 16, last)):
+            if batch.tag[token] == _MEDIA_STORAGE_CLASS_TAG:
+                at = int(batch.at[token])
+                if batch.buf[at : at + int(batch.length[token])].tobytes().rstrip(b"\0 ") == _DIRECTORY_CLASS:
+                    return True
         mine = np.flatnonzero((batch.tag[first:last] == tk.SOP_INSTANCE_UID_TAG) & (batch.parent[first:last] < 0))
         if mine.size == 0:
             return False

@@ -51,6 +51,7 @@ for _name in ("AE", "DS", "IS"):
 _LUT_DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103, 0x00283002)
 _HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8)
 VALUE_LENGTH_FINDING = 1
+_SQ_CODE = VR["SQ"]
 
 
 @njit(cache=True)
@@ -375,7 +376,7 @@ def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.
                unknown: np.ndarray, field: np.ndarray, local_of_rank: np.ndarray, sorted_keys: np.ndarray) -> int:  # fmt: skip
     """Number one header's distinct keys in byte order.
 
-    `field` receives each token's number; `sorted_keys` the keys: rank of a keyword, or -1 - tag. Returns their count.
+    `field` receives each token's number (from the header's first token on); `sorted_keys` the keys: rank of a keyword, or -1 - tag. Returns their count.
     """
     words[:] = 0
     unknowns = 0
@@ -384,7 +385,7 @@ def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.
             continue
         slot = find(keys, np.uint64(tag[t]))
         rank = ranks[slot] if slot >= 0 else -1
-        field[t] = rank
+        field[t - first] = rank
         if rank >= 0:
             words[rank >> 6] |= np.uint64(1) << np.uint64(rank & 63)
         else:
@@ -421,7 +422,7 @@ def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.
     else:
         for t in range(first, last):
             if vr[t] != ITEM_VR:
-                field[t] = local_of_rank[field[t]]
+                field[t - first] = local_of_rank[field[t - first]]
     return count
 
 
@@ -437,10 +438,10 @@ def _number_unknown(first, last, tag, vr, field, local_of_rank, strange, sorted_
     for t in range(first, last):
         if vr[t] == ITEM_VR:
             continue
-        if field[t] >= 0:
-            field[t] = local_of_rank[field[t]]
+        if field[t - first] >= 0:
+            field[t - first] = local_of_rank[field[t - first]]
         else:
-            field[t] = local[np.searchsorted(strange, np.int64(tag[t]))]
+            field[t - first] = local[np.searchsorted(strange, np.int64(tag[t]))]
 
 
 @njit(cache=True)
@@ -492,9 +493,13 @@ def _put_metadata(out: np.ndarray, p: int, sorted_keys: np.ndarray, count: int, 
 
 
 @njit(cache=True)
-def _order_fields(begin: int, stop: int, tail: np.ndarray, field: np.ndarray, keys: int, bucket: np.ndarray,
+def _order_fields(begin: int, stop: int, base: int, tail: np.ndarray, field: np.ndarray, keys: int, bucket: np.ndarray,
                   order: np.ndarray, at: int, dropped: np.ndarray) -> int:  # fmt: skip
-    """Write the children of one object in the order of their keys; of equal keys the last stays. Returns their count."""
+    """Write the children of one object in the order of their keys; of equal keys the last stays. Returns their count.
+
+    Children are the tokens from `begin` on that lie directly in the object; `order` counts from the header's first
+    token, `base`.
+    """
     count = 0
     t = begin
     while t < stop:
@@ -504,32 +509,52 @@ def _order_fields(begin: int, stop: int, tail: np.ndarray, field: np.ndarray, ke
         bucket[:keys] = -1
         t = begin
         while t < stop:
-            if bucket[field[t]] >= 0:
-                dropped[bucket[field[t]]] = 1
-            bucket[field[t]] = t
+            key = field[t - base]
+            if bucket[key] >= 0:
+                dropped[bucket[key]] = 1
+            bucket[key] = t
             t = tail[t]
         kept = 0
         for key in range(keys):
             if bucket[key] >= 0:
-                order[at + kept] = bucket[key]
+                order[at + kept] = bucket[key] - base
                 kept += 1
         return kept
     kept = 0
     t = begin
     while t < stop:
+        key = field[t - base]
         i = at + kept
-        while i > at and field[order[i - 1]] > field[t]:
+        while i > at and field[order[i - 1]] > key:
             i -= 1
-        if i > at and field[order[i - 1]] == field[t]:
-            dropped[order[i - 1]] = 1
-            order[i - 1] = t
+        if i > at and field[order[i - 1]] == key:
+            dropped[order[i - 1] + base] = 1
+            order[i - 1] = t - base
         else:
             for j in range(at + kept, i, -1):
                 order[j] = order[j - 1]
-            order[i] = t
+            order[i] = t - base
             kept += 1
         t = tail[t]
     return kept
+
+
+@njit(cache=True)
+def _same_shape(a: int, b: int, count: int, tag: np.ndarray, vr: np.ndarray, tail: np.ndarray, digest: np.ndarray) -> bool:
+    """Whether two headers have the same tags in the same tree, so that keys and order of one serve the other."""
+    for i in range(count):
+        if tag[a + i] != tag[b + i] or tail[a + i] - a != tail[b + i] - b:
+            return False
+        if (vr[a + i] != vr[b + i] and (_is_tree(vr[a + i]) or _is_tree(vr[b + i]))) or (
+            (digest[a + i] >= 0) != (digest[b + i] >= 0)
+        ):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _is_tree(vr: int) -> bool:
+    return vr == ITEM_VR or vr == _SQ_CODE
 
 
 @njit(cache=True)
@@ -596,96 +621,105 @@ def encode_trees(files, first, tag, vr, length, parent, tail, digest, digests, v
     bool
         False when the arrays are too small.
     """
-    tokens = tag.size
-    field = np.empty(tokens, np.int64)
-    order = np.empty(tokens, np.int64)
-    order_at = np.empty(tokens + 1, np.int64)
-    counts = np.zeros(tokens + 1, np.int64)
-    size = np.zeros(tokens + 1, np.int64)
-    place = np.zeros(tokens, np.int64)
-    words = np.zeros((ranks_max(key_start) >> 6) + 1, np.uint64)
-    local_of_rank = np.zeros(key_start.size, np.int64)
-    p = m = 0
+    longest = 1
     for i in range(files.size):
-        f = files[i]
-        begin, stop = first[f], first[f + 1]
+        longest = max(longest, first[files[i] + 1] - first[files[i]])
+    # All of these count from a header's first token, so that they serve the next header of the same shape too.
+    field = np.empty(longest, np.int64)
+    order = np.empty(longest + 1, np.int64)
+    order_at = np.empty(longest, np.int64)
+    counts = np.zeros(longest, np.int64)
+    size = np.zeros(longest, np.int64)
+    place = np.zeros(longest, np.int64)
+    bucket = np.empty(longest + 2, np.int64)
+    sorted_keys = np.empty(longest + 2, np.int64)
+    unknown = np.empty(longest, np.int64)
+    words = np.zeros((key_start.size >> 6) + 1, np.uint64)
+    local_of_rank = np.zeros(key_start.size, np.int64)
+    before, count, kept, root_at, p, m = -1, 0, 0, 0, 0, 0
+    for i in range(files.size):
+        begin, stop = first[files[i]], first[files[i] + 1]
+        n = stop - begin
         value_at[i], metadata_at[i] = p, m
-        sorted_keys = np.empty(stop - begin + 2, np.int64)
-        unknown = np.empty(stop - begin, np.int64)
-        count = _name_keys(begin, stop, tag, vr, keys, ranks, digest, extra, key_text, key_start, words, unknown, field,
-                           local_of_rank, sorted_keys)  # fmt: skip
-        extra_fields = (np.int64(local_of_rank[extra[0]]), np.int64(local_of_rank[extra[1]]))
-        if m + 64 + 60 * count > metadata_out.size:
-            return False
+        again = before >= 0 and first[before + 1] - first[before] == n and _same_shape(
+            first[before], begin, n, tag, vr, tail, digest)  # fmt: skip
+        if not again:
+            count = _name_keys(begin, stop, tag, vr, keys, ranks, digest, extra, key_text, key_start, words, unknown,
+                               field, local_of_rank, sorted_keys)  # fmt: skip
+            root_at = 0
+            for t in range(stop - 1, begin - 1, -1):
+                if vr[t] == ITEM_VR:
+                    order_at[t - begin] = root_at
+                    counts[t - begin] = _order_fields(t + 1, tail[t], begin, tail, field, count, bucket, order, root_at, dropped)
+                    root_at += counts[t - begin]
+                elif vr[t] == _SQ_CODE:
+                    counts[t - begin] = 0
+                    c = t + 1
+                    while c < tail[t]:
+                        counts[t - begin] += 1
+                        c = tail[c]
+            kept = _order_fields(begin, stop, begin, tail, field, count, bucket, order, root_at, dropped)
+        else:
+            for j in range(n):
+                dropped[begin + j] = dropped[first[before] + j]
+        before = files[i]
         id_width = 1 if count <= 256 else 2 if count <= 65536 else 3
-        bucket = np.empty(count, np.int64)
 
         # Sizes, children before parents.
-        o = 0
-        for t in range(stop - 1, begin - 1, -1):
-            if vr[t] == ITEM_VR:
-                order_at[t] = o
-                counts[t] = _order_fields(t + 1, tail[t], tail, field, count, bucket, order, o, dropped)
+        for j in range(n - 1, -1, -1):
+            t = begin + j
+            if digest[t] >= 0:
+                size[j] = _container_size(2, _integer_size(length[t]) + 69, id_width)
+            elif vr[t] == ITEM_VR:
                 total = 0
-                for c in range(o, o + counts[t]):
+                for c in range(order_at[j], order_at[j] + counts[j]):
                     total += size[order[c]]
-                o += counts[t]
-                size[t] = _container_size(counts[t], total, id_width)
-            elif digest[t] >= 0:
-                total = _integer_size(length[t]) + 69
-                size[t] = _container_size(2, total, id_width)
+                size[j] = _container_size(counts[j], total, id_width)
             elif vr[t] == _SQ_CODE:
                 total = 0
-                counts[t] = 0
                 c = t + 1
                 while c < tail[t]:
-                    counts[t] += 1
-                    total += size[c]
+                    total += size[c - begin]
                     c = tail[c]
-                size[t] = _container_size(counts[t], total, 0)
+                size[j] = _container_size(counts[j], total, 0)
             else:
-                size[t] = values_at[t + 1] - values_at[t]
-        kept = _order_fields(begin, stop, tail, field, count, bucket, order, o, dropped)
+                size[j] = values_at[t + 1] - values_at[t]
         total = 0
-        for c in range(o, o + kept):
+        for c in range(root_at, root_at + kept):
             total += size[order[c]]
         whole = _container_size(kept, total, id_width)
         if whole > size_limit:
+            before = -1
             continue
-        if p + whole > value_out.size:
+        if p + whole > value_out.size or m + 64 + 60 * count > metadata_out.size:
             return False
-        m = _put_metadata(metadata_out, m, sorted_keys, count, key_text, key_start)
+        if again:
+            m = _copy(metadata_out, m, metadata_out, metadata_at[i - 1], metadata_at[i] - metadata_at[i - 1])
+        else:
+            m = _put_metadata(metadata_out, m, sorted_keys, count, key_text, key_start)
 
         # Values, parents before children.
-        place[begin:stop] = -1
-        _put_object(value_out, p, order, o, kept, size, field, place, id_width, total)
-        for t in range(begin, stop):
-            at = place[t]
+        place[:n] = -1
+        _put_object(value_out, p, order, root_at, kept, size, field, place, id_width, total)
+        for j in range(n):
+            at, t = place[j], begin + j
             if at < 0:
                 continue
-            if vr[t] == ITEM_VR:
+            if digest[t] >= 0:
+                fields = (local_of_rank[extra[0]], local_of_rank[extra[1]])
+                _put_digest(value_out, at, length[t], digests[digest[t]], fields, id_width)
+            elif vr[t] == ITEM_VR:
                 total = 0
-                for c in range(order_at[t], order_at[t] + counts[t]):
+                for c in range(order_at[j], order_at[j] + counts[j]):
                     total += size[order[c]]
-                _put_object(value_out, at, order, order_at[t], counts[t], size, field, place, id_width, total)
-            elif digest[t] >= 0:
-                _put_digest(value_out, at, np.int64(length[t]), digests[digest[t]], extra_fields, id_width)
+                _put_object(value_out, at, order, order_at[j], counts[j], size, field, place, id_width, total)
             elif vr[t] == _SQ_CODE:
-                _put_items(value_out, at, t, counts[t], tail, size, place)
+                _put_items(value_out, at, t, begin, counts[j], tail, size, place)
             else:
-                _copy(value_out, at, values, values_at[t], size[t])
+                _copy(value_out, at, values, values_at[t], size[j])
         p += whole
     value_at[files.size], metadata_at[files.size] = p, m
     return True
-
-
-_SQ_CODE = VR["SQ"]
-
-
-@njit(cache=True)
-def ranks_max(key_start: np.ndarray) -> int:
-    """Return the number of keywords."""
-    return key_start.size
 
 
 @njit(cache=True)
@@ -702,19 +736,19 @@ def _put_object(out, p, order, at, count, size, field, place, id_width, total): 
 
 
 @njit(cache=True)
-def _put_items(out, p, token, count, tail, size, place):  # fmt: skip
+def _put_items(out, p, token, base, count, tail, size, place):  # fmt: skip
     """Write a sequence's array header and give its items their places."""
     total = 0
     c = token + 1
     while c < tail[token]:
-        total += size[c]
+        total += size[c - base]
         c = tail[c]
     offsets, width, q = _array_header(out, p, count, total)
     begin = q
     c = token + 1
     while c < tail[token]:
         offsets = _put(out, offsets, q - begin, width)
-        place[c] = q
-        q += size[c]
+        place[c - base] = q
+        q += size[c - base]
         c = tail[c]
     _put(out, offsets, q - begin, width)
