@@ -17,6 +17,7 @@ from cairn.errors import EntryError
 
 _CHUNK = 1 << 20
 _SMALLEST_READ, _LARGEST_READ = 4096, 65_536
+_ENOUGH_TO_TELL = 512
 
 
 class Readable(Protocol):
@@ -132,7 +133,7 @@ class _Walk:
             elif status == sc.BROKEN or (status == sc.REFUSED and located == tk.ODD):
                 self._extend(max(self._limits.broken_limit_bytes - len(self._data), 0))
                 return self._done(len(self._data), None)
-            elif status == sc.REFUSED and located == tk.NOT_DICOM:
+            elif status == sc.REFUSED and located == tk.NOT_DICOM and len(self._data) >= _ENOUGH_TO_TELL:
                 return self._done(len(self._data), None)
             else:
                 self._grow(place)
