@@ -101,6 +101,9 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "CONTRACT_BROKEN": Condition(
         "The frame for {table} breaks its contract: {why}.", "Correct the job that made it; nothing was written."
     ),
+    "OUTPUT_NOT_EMPTY": Condition(
+        "The folder {path} is not empty.", "Name a new folder; nothing was changed.", EXIT_USAGE
+    ),
     "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
 }
 
