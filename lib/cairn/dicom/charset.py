@@ -31,7 +31,10 @@ def encodings_of(declared: bytes) -> tuple[str, ...]:
         return ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return tuple(pydicom_charset.convert_encodings(parts))
+        try:
+            return tuple(pydicom_charset.convert_encodings(parts))
+        except (LookupError, ValueError):
+            return ("iso8859-1",)  # no character set at all, or one with a NUL in its name
 
 
 def decode_text(raw: bytes, declared: bytes, uses_charset: bool) -> tuple[str, str | None]:

@@ -426,8 +426,6 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
 
             tag_out[n], vr_out[n], at_out[n], parent_out[n] = tag, code, value, owner[top]
             pixels_out[n] = -1
-            if slot >= 0 and node_path[path_nodes[slot]] >= 0:
-                match_out[node_path[path_nodes[slot]], f] = n
 
             if code == _SQ and not (hole < hole_end and hole_at[hole] == value - start):
                 if not undefined and length > 0 and value + 4 <= hard[top] and _tag(buf, value, big_here) != _ITEM \
@@ -502,6 +500,8 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                     decode_out[decodes, 0] = n
                     decode_out[decodes, 1] = charset[top]
                     decodes += 1
+            if slot >= 0 and node_path[path_nodes[slot]] >= 0:
+                match_out[node_path[path_nodes[slot]], f] = n
             n += 1
             if status == TRUNCATED:
                 break
