@@ -390,18 +390,13 @@ class HeaderKernel:
 
     def _syntaxes(self, batch: _Batch, files: np.ndarray) -> list[str | None]:
         """Return the transfer syntax of each file's meta group."""
-        out: list[str | None] = []
-        for f in files.tolist():
-            found = None
-            for token in range(int(batch.first[f]), int(batch.first[f + 1])):
-                if batch.tag[token] >> 16 > 2:
-                    break
-                if batch.tag[token] == 0x00020010:
-                    start = int(batch.at[token])
-                    raw = batch.buf[start : start + int(batch.length[token])].tobytes()
-                    found = raw.rstrip(b" \0").decode("ascii", "replace") or None
-            out.append(found)
-        return out
+        by_file: dict[int, str] = {}
+        for token in np.flatnonzero((batch.tag == 0x00020010) & (batch.parent < 0) & (batch.at >= 0)).tolist():
+            start = int(batch.at[token])
+            raw = batch.buf[start : start + int(batch.length[token])].tobytes()
+            f = int(np.searchsorted(batch.starts, start, side="right")) - 1
+            by_file.setdefault(f, raw.rstrip(b" \0").decode("ascii", "replace"))
+        return [by_file.get(f) or None for f in files.tolist()]
 
     def _join(self, parts: list[tuple[np.ndarray, ParsedBatch]]) -> ParsedBatch:
         """Put the parts of a batch back in its order; a row of a later part replaces an earlier failure."""
