@@ -61,7 +61,9 @@ def make_study(plan: Plan) -> tuple[Study, Model]:
     draws = Draws(plan.seed, "study", plan.index)
     modality = main_modality(plan.recipe)
     who = person(plan.seed, _person_of(plan.index))
-    start = dt.datetime(2010, 1, 1) + dt.timedelta(days=draws.integer(0, 14 * 365), seconds=draws.integer(8 * 3600, 19 * 3600))
+    start = dt.datetime(2010, 1, 1) + dt.timedelta(
+        days=draws.integer(0, 14 * 365), seconds=draws.integer(8 * 3600, 19 * 3600)
+    )
     if who.death_date and start.date() > who.death_date:
         start = dt.datetime.combine(who.death_date - dt.timedelta(days=draws.integer(0, 365)), start.time())
     study = Study(plan.seed, plan.index, who, start, modality, draw_study_description(draws, modality), plan.pixel_size)
@@ -83,7 +85,12 @@ def _member_name(study: Study, series: int, instance: Instance) -> str:
     """Return a file name in the style of the study's source."""
     draws = study.draws("style")
     folder, name = draws.choice(_FOLDERS), draws.choice(_NAMES)
-    facts = {"number": instance.number, "uid": instance.sop_instance_uid, "modality": instance.modality, "series": series}
+    facts = {
+        "number": instance.number,
+        "uid": instance.sop_instance_uid,
+        "modality": instance.modality,
+        "series": series,
+    }
     return f"{folder}/{name}".format(**facts)
 
 
@@ -133,9 +140,7 @@ class _Task:
         return write_study(plan, self.root)
 
 
-def _results(
-    plans: Iterator[Plan], root: Path, processes: int
-) -> Iterator[tuple[list[Entry], list[dict[str, Any]]]]:
+def _results(plans: Iterator[Plan], root: Path, processes: int) -> Iterator[tuple[list[Entry], list[dict[str, Any]]]]:
     """Yield what was written, in the plans' order, whatever the number of processes."""
     if processes == 1:
         yield from map(_Task(root), plans)

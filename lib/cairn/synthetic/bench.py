@@ -91,9 +91,7 @@ def changed(built: Built, changes: Attributes) -> Built:
     """Return a series with elements replaced, added, or (None) taken away."""
     common = {**built.common, **changes}
     gone = {key for key, value in changes.items() if value is None}
-    own = [
-        {key: changes.get(key, value) for key, value in one.items() if key not in gone} for one in built.own
-    ]
+    own = [{key: changes.get(key, value) for key, value in one.items() if key not in gone} for one in built.own]
     kept = {key: value for key, value in common.items() if key not in gone and key not in own[0]}
     pixels = None if PIXEL_DATA in changes else built.pixels
     return replace(built, common=kept, own=own, pixels=pixels)

@@ -21,7 +21,9 @@ def pack_zip(members: Sequence[Member], moment: dt.datetime, compress: bool = Tr
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, data in members:
-            info = zipfile.ZipInfo(name, (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second // 2 * 2))
+            info = zipfile.ZipInfo(
+                name, (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second // 2 * 2)
+            )
             info.create_system = 3
             info.external_attr = 0o644 << 16
             info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
@@ -32,7 +34,9 @@ def pack_zip(members: Sequence[Member], moment: dt.datetime, compress: bool = Tr
 def pack_tar(members: Sequence[Member], moment: dt.datetime, compress: bool = False) -> bytes:
     """Return a tar of the members, gzipped or not; names that are no UTF-8 come with surrogate escapes."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape") as archive:
+    with tarfile.open(
+        fileobj=out, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)

@@ -202,7 +202,13 @@ def mr(context: SeriesContext, plan: Plan) -> Built:
         "SequenceVariant": ["SK", "SP"],
         "ScanOptions": draws.choice(["PFP", "FS", "", "SAT_GEMS"]),
         "MRAcquisitionType": "3D" if plan.weighting == "TOF" else "2D",
-        "SequenceName": {"T1": "*se2d1", "T2": "*tse2d1_17", "FLAIR": "*tir2d1_16", "DWI": "*ep_b1000t", "TOF": "*fl3d1r"}[plan.weighting],
+        "SequenceName": {
+            "T1": "*se2d1",
+            "T2": "*tse2d1_17",
+            "FLAIR": "*tir2d1_16",
+            "DWI": "*ep_b1000t",
+            "TOF": "*fl3d1r",
+        }[plan.weighting],
         "AngioFlag": "Y" if plan.weighting == "TOF" else "N",
         "SliceThickness": decimal(spacing / 1.1),
         "SpacingBetweenSlices": decimal(spacing),
@@ -286,5 +292,10 @@ def pt(context: SeriesContext, plan: Plan) -> Built:
     size = context.study.pixel_size
     own = _own(context, stack, 1.0)
     return Built(
-        context, PositronEmissionTomographyImageStorage, common, own, Pixels("mr", size, size), _truth(context, stack, plan)
+        context,
+        PositronEmissionTomographyImageStorage,
+        common,
+        own,
+        Pixels("mr", size, size),
+        _truth(context, stack, plan),
     )

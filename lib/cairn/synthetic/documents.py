@@ -212,7 +212,10 @@ def structure_set(context: SeriesContext, source: Built) -> Built:
                 "ContourData": "\\".join(points),
             }
         )
-    series_reference: Attributes = {"SeriesInstanceUID": source.common["SeriesInstanceUID"], "ContourImageSequence": images}
+    series_reference: Attributes = {
+        "SeriesInstanceUID": source.common["SeriesInstanceUID"],
+        "ContourImageSequence": images,
+    }
     study_reference: Attributes = {
         "ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.1",
         "ReferencedSOPInstanceUID": context.study.uid,
@@ -332,6 +335,8 @@ def spectroscopy(context: SeriesContext) -> Built:
             "VolumeLocalizationTechnique": "PRESS",
             "SharedFunctionalGroupsSequence": [{"MREchoSequence": [{"EffectiveEchoTime": 135.0}]}],
             "PerFrameFunctionalGroupsSequence": [{"FrameContentSequence": [{"FrameAcquisitionNumber": 1}]}],
-            "SpectroscopyData": Typed("OF", struct.pack(f"<{2 * points}f", *(float(n % 64) for n in range(2 * points)))),
+            "SpectroscopyData": Typed(
+                "OF", struct.pack(f"<{2 * points}f", *(float(n % 64) for n in range(2 * points)))
+            ),
         },
     )

@@ -46,10 +46,18 @@ def _frame(context: SeriesContext, stack: Stack, number: int, distance: float) -
         groups["MRDiffusionSequence"] = [{"DiffusionBValue": 0.0, "DiffusionDirectionality": "NONE"}]
     else:
         groups["CTPositionSequence"] = [
-            {"TablePosition": distance, "DataCollectionCenterPatient": [0.0, 0.0, distance], "ReconstructionTargetCenterPatient": [0.0, 0.0, distance]}
+            {
+                "TablePosition": distance,
+                "DataCollectionCenterPatient": [0.0, 0.0, distance],
+                "ReconstructionTargetCenterPatient": [0.0, 0.0, distance],
+            }
         ]
-        groups["CTExposureSequence"] = [{"ExposureTimeInms": 500.0, "XRayTubeCurrentInmA": 200.0 + number, "ExposureInmAs": 100.0}]
-    private: Attributes = place([(0x2005, "Philips MR Imaging DD 001", [(0x0E, "FL", 4.25), (0x0D, "FL", 0.0), (0x10, "FL", 1.0)])])
+        groups["CTExposureSequence"] = [
+            {"ExposureTimeInms": 500.0, "XRayTubeCurrentInmA": 200.0 + number, "ExposureInmAs": 100.0}
+        ]
+    private: Attributes = place(
+        [(0x2005, "Philips MR Imaging DD 001", [(0x0E, "FL", 4.25), (0x0D, "FL", 0.0), (0x10, "DS", "900")])]
+    )
     return {**groups, **private, **_more(context, number)}
 
 
@@ -58,7 +66,9 @@ def _more(context: SeriesContext, number: int) -> Attributes:
     if context.modality == "MR":
         return {"IrradiationEventIdentificationSequence": []}
     return {
-        "IrradiationEventIdentificationSequence": [{"IrradiationEventUID": uid(context.study.seed, "irradiation", context.study.index, number)}]
+        "IrradiationEventIdentificationSequence": [
+            {"IrradiationEventUID": uid(context.study.seed, "irradiation", context.study.index, number)}
+        ]
     }
 
 
@@ -72,18 +82,23 @@ def _shared_groups(context: SeriesContext, stack: Stack) -> Attributes:
     transformation: Attributes = {"RescaleIntercept": "-1024", "RescaleSlope": "1", "RescaleType": "HU"}
     groups: Attributes = {
         "PixelMeasuresSequence": [measures],
-        "FrameAnatomySequence": [
-            {"FrameLaterality": "U", "AnatomicRegionSequence": [code("T-A0100", "SRT", "Brain")]}
-        ],
+        "FrameAnatomySequence": [{"FrameLaterality": "U", "AnatomicRegionSequence": [code("T-A0100", "SRT", "Brain")]}],
         "PixelValueTransformationSequence": [transformation],
     }
     if context.modality == "MR":
-        timing: Attributes = {"RepetitionTime": "4500", "FlipAngle": "150", "EchoTrainLength": 17, "RFEchoTrainLength": 17}
+        timing: Attributes = {
+            "RepetitionTime": "4500",
+            "FlipAngle": "150",
+            "EchoTrainLength": 17,
+            "RFEchoTrainLength": 17,
+        }
         groups["MRTimingAndRelatedParametersSequence"] = [timing]
         groups["MRImageFrameTypeSequence"] = [{"FrameType": ["ORIGINAL", "PRIMARY", "M", "NONE"]}]
     else:
         groups["CTImageFrameTypeSequence"] = [{"FrameType": ["ORIGINAL", "PRIMARY", "AXIAL", "NONE"]}]
-        groups["CTReconstructionSequence"] = [{"ReconstructionAlgorithm": "FILTER_BACK_PROJ", "ConvolutionKernel": "B30f"}]
+        groups["CTReconstructionSequence"] = [
+            {"ReconstructionAlgorithm": "FILTER_BACK_PROJ", "ConvolutionKernel": "B30f"}
+        ]
     return groups
 
 

@@ -160,7 +160,9 @@ def general_study(study: Study) -> Attributes:
         "RequestedProcedureDescription": study.description[:64],
         "RequestedProcedureCodeSequence": [procedure],
         "ProcedureCodeSequence": [procedure],
-        "AdmittingDiagnosesDescription": draws.choice(["", "", "?PE", "Chest pain", "Headache", "Query stroke", "Fall"]),
+        "AdmittingDiagnosesDescription": draws.choice(
+            ["", "", "?PE", "Chest pain", "Headache", "Query stroke", "Fall"]
+        ),
     }
 
 

@@ -79,8 +79,15 @@ def _odd_members(bench: Bench) -> None:
     """Text, nothing, odd names and no member at all; a self-extracting zip."""
     label = "zip_odd_members"
     members, instances = _images(bench, label, 2)
-    strangers: list[tuple[str, bytes, str]] = [("README.txt", b"Images of May\n", "NOT_DICOM"), ("nothing.dcm", b"", "EMPTY_FILE")]
-    odd = [("no extension/IM 1", members[0][1]), ("../above.dcm", members[1][1]), *((name, data) for name, data, _ in strangers)]
+    strangers: list[tuple[str, bytes, str]] = [
+        ("README.txt", b"Images of May\n", "NOT_DICOM"),
+        ("nothing.dcm", b"", "EMPTY_FILE"),
+    ]
+    odd = [
+        ("no extension/IM 1", members[0][1]),
+        ("../above.dcm", members[1][1]),
+        *((name, data) for name, data, _ in strangers),
+    ]
     path = _container(bench, "odd_members.zip", pack_zip([("folder/", b""), *odd], bench.shelf.moment), label)
     for (name, _), instance in zip(odd[:2], instances, strict=True):
         _member(bench, path, name, label, instance)
@@ -100,7 +107,13 @@ def _odd_members(bench: Bench) -> None:
     label = "tar_long_name"
     members, (instance,) = _images(bench, label, 1)
     long = "/".join(["deep folder"] * 20) + "/image.dcm"
-    _member(bench, _container(bench, "long_name.tar", pack_tar([(long, members[0][1])], bench.shelf.moment), label), long, label, instance)
+    _member(
+        bench,
+        _container(bench, "long_name.tar", pack_tar([(long, members[0][1])], bench.shelf.moment), label),
+        long,
+        label,
+        instance,
+    )
 
 
 def _nested(bench: Bench) -> None:
@@ -111,7 +124,9 @@ def _nested(bench: Bench) -> None:
     middle = pack_tar([("inner.zip", inner)], bench.shelf.moment)
     path = _container(bench, "outer.zip", pack_zip([("middle.tar", middle)], bench.shelf.moment), label)
     for suffix, data in (("!/middle.tar", middle), ("!/middle.tar!/inner.zip", inner)):
-        bench.entries.append(bench.shelf.member(path + suffix, kind="container", outcome=CONTAINER, size=len(data), label=label))
+        bench.entries.append(
+            bench.shelf.member(path + suffix, kind="container", outcome=CONTAINER, size=len(data), label=label)
+        )
     for (name, _), instance in zip(members, instances, strict=True):
         _member(bench, f"{path}!/middle.tar!/inner.zip", name, label, instance)
     label = "nested_too_deep"
@@ -122,7 +137,11 @@ def _nested(bench: Bench) -> None:
     path = _container(bench, "too_deep.zip", data, label)
     for depth, size in enumerate(reversed(sizes), 1):
         name = path + "!/more.zip" * depth
-        bench.entries.append(bench.shelf.member(name, kind="container", outcome=OPTIONAL, code="ARCHIVE_TOO_DEEP", size=size, label=label))
+        bench.entries.append(
+            bench.shelf.member(
+                name, kind="container", outcome=OPTIONAL, code="ARCHIVE_TOO_DEEP", size=size, label=label
+            )
+        )
 
 
 def _unsupported(bench: Bench) -> None:

@@ -105,10 +105,24 @@ def _without_parts(bench: Bench) -> None:
         instance = _one(bench, label, syntax)
         dataset = instance.data[_meta_end(instance.data) :]
         _stated(bench, label, instance, dataset, transfer_syntax_uid=None)
-        _stated(bench, f"{label}_with_prefix", instance, bytes(128) + b"DICM" + dataset, transfer_syntax_uid=None, duplicate="differing", is_primary=None)
+        _stated(
+            bench,
+            f"{label}_with_prefix",
+            instance,
+            bytes(128) + b"DICM" + dataset,
+            transfer_syntax_uid=None,
+            duplicate="differing",
+            is_primary=None,
+        )
         bench.entries[-2].duplicate, bench.entries[-2].is_primary = "differing", None
     instance = _one(bench, "trailing_garbage")
-    _stated(bench, "trailing_garbage", instance, instance.data + b"\xfc\xff\xfc\xffOB\0\0\x08\0\0\0" + bytes(8), elements=None)
+    _stated(
+        bench,
+        "trailing_garbage",
+        instance,
+        instance.data + b"\xfc\xff\xfc\xffOB\0\0\x08\0\0\0" + bytes(8),
+        elements=None,
+    )
     instance = _one(bench, "preamble_in_use")
     _stated(bench, "preamble_in_use", instance, b"II*\0" + instance.data[4:])
     instance = _one(bench, "prefix_without_preamble")
@@ -126,9 +140,13 @@ def _mislabelled(bench: Bench) -> None:
     for label, syntax in (("big_endian", BIG_ENDIAN), ("deflated", DEFLATED)):
         _stated(bench, label, instance := _one(bench, label, syntax), instance.data)
     instance = _one(bench, "meta_says_implicit")
-    _stated(bench, "meta_says_implicit", instance, _relabelled(instance, IMPLICIT.uid), transfer_syntax_uid=IMPLICIT.uid)
+    _stated(
+        bench, "meta_says_implicit", instance, _relabelled(instance, IMPLICIT.uid), transfer_syntax_uid=IMPLICIT.uid
+    )
     instance = _one(bench, "meta_says_explicit", IMPLICIT)
-    _stated(bench, "meta_says_explicit", instance, _relabelled(instance, EXPLICIT.uid), transfer_syntax_uid=EXPLICIT.uid)
+    _stated(
+        bench, "meta_says_explicit", instance, _relabelled(instance, EXPLICIT.uid), transfer_syntax_uid=EXPLICIT.uid
+    )
     instance = _one(bench, "private_transfer_syntax")
     private = "1.3.46.670589.33.1.4.1"
     _stated(bench, "private_transfer_syntax", instance, _relabelled(instance, private), transfer_syntax_uid=private)
@@ -175,7 +193,9 @@ def _bottomless(bench: Bench, label: str, depth: int = 10_000) -> bytes:
     start = struct.pack("<HH2sHIHHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
     end = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
     at = head.index(b"\x43\x00\x10\x00LO")
-    return part10(instance.sop_class_uid, instance.sop_instance_uid, head[:at] + start * depth + end * depth + head[at:], EXPLICIT)
+    return part10(
+        instance.sop_class_uid, instance.sop_instance_uid, head[:at] + start * depth + end * depth + head[at:], EXPLICIT
+    )
 
 
 def _named(bench: Bench) -> None:
@@ -188,7 +208,7 @@ def _named(bench: Bench) -> None:
         "name_percent": f"{FOLDER}/100%20 %zz.dcm",
         "name_url_marks": f"{FOLDER}/what?really#yes&no.dcm",
         "name_exclamation": f"{FOLDER}/urgent!.dcm",
-        "name_quote": f"{FOLDER}/o'neill \"x\" $(id) \\.dcm",
+        "name_quote": f'{FOLDER}/o\'neill "x" $(id) \\.dcm',
         "name_hidden_folder": f"{FOLDER}/.hidden/.1.2.3.dcm",
         "name_long": f"{FOLDER}/{'long' * 60}.dcm",
         "name_wrong_extension": f"{FOLDER}/report.pdf",
@@ -221,5 +241,9 @@ def _directory(bench: Bench) -> None:
         "DirectoryRecordSequence": records,
     }
     data = part10(MediaStorageDirectoryStorage, uid(bench.seed, "dicomdir"), encode(dataset, EXPLICIT), EXPLICIT)
-    facts = {"sop_class_uid": str(MediaStorageDirectoryStorage), "transfer_syntax_uid": EXPLICIT.uid, "elements": count_elements(dataset)}
+    facts = {
+        "sop_class_uid": str(MediaStorageDirectoryStorage),
+        "transfer_syntax_uid": EXPLICIT.uid,
+        "elements": count_elements(dataset),
+    }
     bench.oddity(f"{FOLDER}/DICOMDIR", data, "dicomdir", PARSED, **facts)

@@ -39,8 +39,13 @@ def _patient_ids(who: Person) -> dict[str, Attributes]:
                 {"RequestedProcedureID": who.chi, "ReasonForTheRequestedProcedure": f"see {who.name.split('=')[0]}"}
             ]
         },
-        "chi_in_binary_private_tag": {0x00990010: Typed("LO", "LOCAL PACS"), 0x00991002: Typed("OB", b"\1\0" + who.chi.encode())},
-        "name_in_comments": {"ImageComments": f"Ptnt {who.given_name} {who.family_name}, DOB {who.birth_date:%d.%m.%y}"},
+        "chi_in_binary_private_tag": {
+            0x00990010: Typed("LO", "LOCAL PACS"),
+            0x00991002: Typed("OB", b"\1\0" + who.chi.encode()),
+        },
+        "name_in_comments": {
+            "ImageComments": f"Ptnt {who.given_name} {who.family_name}, DOB {who.birth_date:%d.%m.%y}"
+        },
     }
 
 
@@ -101,7 +106,11 @@ def _disagreement(bench: Bench) -> None:
     """A study whose images disagree about its date, description and the patient's sex."""
     label = "study_tags_disagree"
     built, who = bench.ct(label, count=3), bench.person(label)
-    changes: list[Attributes] = [{}, {"StudyDate": "20160505", "StudyDescription": "CT CHEST ABDO"}, {"PatientSex": "O"}]
+    changes: list[Attributes] = [
+        {},
+        {"StudyDate": "20160505", "StudyDescription": "CT CHEST ABDO"},
+        {"PatientSex": "O"},
+    ]
     for number, (own, change) in enumerate(zip(built.own, changes, strict=True)):
         (instance,) = write(changed(replace(built, own=[own]), change))
         _put(bench, label, f"{number}.dcm", instance, who)

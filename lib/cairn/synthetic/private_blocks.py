@@ -43,13 +43,19 @@ _GE_SERIES: list[Element] = [
 _SIEMENS_MR: list[Element] = [
     (0x08, "CS", "IMAGE NUM 4"), (0x09, "LO", "1.0"), (0x0B, "DS", "30.5"), (0x0F, "SH", "Fast"),
     (0x11, "SH", "No"), (0x12, "SL", [0, 0, -1158]), (0x13, "SL", [0, 0, -1158]), (0x14, "IS", ["0", "0", "0"]),
-    (0x15, "FD", [-120.5, -98.25, 33.0]), (0x16, "DS", "1.79"), (0x17, "DS", "1"), (0x18, "SH", "Normal"),
+    (0x15, "FD", [-120.5, -98.25, 33.0]), (0x16, "DS", "1.79"), (0x17, "DS", "1"), (0x18, "IS", "3800"),
+]  # fmt: skip
+_SIEMENS_MR_TEXT: list[Element] = [
+    (0x08, "CS", "IMAGE NUM 4"), (0x09, "LO", "1.0"), (0x0B, "SH", "256p*256"), (0x0C, "SH", "FoV 240*240"),
+    (0x0E, "SH", "Tra"), (0x0F, "LO", "HEA;HEP"), (0x11, "LO", "p2"), (0x12, "SH", "TP 0"), (0x13, "SH", "+LPH"),
+    (0x16, "LO", "p2 M/DIS2D"), (0x17, "SH", "SL 5.0"), (0x19, "LO", "A1/PFP"),
 ]  # fmt: skip
 _PHILIPS_IMAGING: list[Element] = [
-    (0x01, "FL", 0.0), (0x02, "IS", "0"), (0x03, "FL", 0.0), (0x04, "CS", "NO"), (0x05, "CS", "NO"),
-    (0x06, "CS", "N"), (0x07, "CS", "N"), (0x08, "SS", 25), (0x09, "SS", 1), (0x0A, "FL", 3.3),
-    (0x0B, "CS", "TRANSVERSAL"), (0x0C, "SL", 0), (0x0E, "CS", "M"), (0x10, "CS", "N"), (0x11, "CS", "N"),
-    (0x13, "CS", "N"), (0x14, "CS", "N"), (0x15, "SL", 4), (0x16, "CS", "N"), (0x17, "CS", "N"), (0x18, "CS", "N"),
+    (0x01, "FL", 0.0), (0x02, "IS", "0"), (0x03, "FL", 0.0), (0x04, "CS", "NO"), (0x05, "SS", 0), (0x06, "CS", "N"),
+    (0x07, "CS", "N"), (0x08, "IS", "1"), (0x09, "FL", 0.0), (0x0A, "IS", "12"), (0x0B, "CS", "TRANSVERSAL"),
+    (0x0C, "CS", "N"), (0x0E, "CS", "M"), (0x10, "CS", "N"), (0x11, "FL", 0.0), (0x12, "CS", "N"), (0x13, "SL", 1),
+    (0x14, "SL", 1), (0x15, "SS", 4), (0x16, "SS", 0), (0x17, "SL", 1), (0x18, "SL", 24), (0x1B, "FL", 0.0),
+    (0x1F, "CS", "N"), (0x20, "LO", "TSE"), (0x21, "CS", "N"),
 ]  # fmt: skip
 
 
@@ -82,12 +88,26 @@ def blocks(maker: str, modality: str, draws: Draws) -> list[Block]:
             (0x18, "CS", "MR"), (0x19, "LO", "20090815"), (0x20, "OB", csa_header(draws, 12)),
         ]  # fmt: skip
         header: Block = (0x0029, "SIEMENS CSA HEADER", csa)
-        return [(0x0051, "SIEMENS MR HEADER", _SIEMENS_MR), header] if modality == "MR" else [header]
+        return (
+            [
+                (0x0019, "SIEMENS MR HEADER", _SIEMENS_MR),
+                header,
+                (0x0051, "SIEMENS MR HEADER", _SIEMENS_MR_TEXT),
+            ]
+            if modality == "MR"
+            else [header]
+        )
     if maker == "PHILIPS":
         return [(0x2001, "Philips Imaging DD 001", _PHILIPS_IMAGING)]
     if maker in ("TOSHIBA", "CANON"):
-        return [(0x7005, "TOSHIBA_MEC_CT3", [(0x00, "OB", bytes(16)), (0x03, "SH", "NORM"), (0x0B, "US", 3)])]
-    return [(0x0031, "CAIRN UNKNOWN 1.0", [(0x01, "UN", draws.raw_bytes(24)), (0x02, "UN", b"free text "), (0x10, "LO", "v1")])]
+        return [(0x7005, "TOSHIBA_MEC_CT3", [(0x00, "OB", bytes(16)), (0x03, "SH", "NORM"), (0x0B, "SH", "FC08")])]
+    return [
+        (
+            0x0031,
+            "CAIRN UNKNOWN 1.0",
+            [(0x01, "UN", draws.raw_bytes(24)), (0x02, "UN", b"free text "), (0x10, "LO", "v1")],
+        )
+    ]
 
 
 def place(found: list[Block], first: int = 0x10) -> Attributes:

@@ -84,7 +84,9 @@ def radiograph(context: SeriesContext) -> Built:
         **shared(context, sop_class),
         **_acquired(context),
         **_exposure(context),
-        **_pixel(rows, columns, 14 if dx else 12, "MONOCHROME2" if dx else draws.choice(["MONOCHROME1", "MONOCHROME2"])),
+        **_pixel(
+            rows, columns, 14 if dx else 12, "MONOCHROME2" if dx else draws.choice(["MONOCHROME1", "MONOCHROME2"])
+        ),
         "ImageType": ["ORIGINAL", "PRIMARY", ""],
         "PatientOrientation": ["L", "F"],
         "ImagerPixelSpacing": ["0.139", "0.139"],
@@ -300,7 +302,9 @@ def nuclear_medicine(context: SeriesContext) -> Built:
         **_private(context),
     }
     own = [own_identity(context, number, 600.0 * number) for number in range(1, context.count + 1)]
-    return Built(context, NuclearMedicineImageStorage, common, own, Pixels("mr", size, size, frames), _truth(size, size))
+    return Built(
+        context, NuclearMedicineImageStorage, common, own, Pixels("mr", size, size, frames), _truth(size, size)
+    )
 
 
 def secondary_capture(context: SeriesContext) -> Built:

@@ -124,10 +124,17 @@ def _mr(exam: Examination) -> Iterator[Built]:
     yield cross_sectional.mr(exam.next("MR", 3, "Localizer"), Plan("SAGITTAL", localizer=True))
     main = cross_sectional.mr(exam.next("MR", exam.count()), Plan(weighting="T2"))
     yield main
-    for weighting, orientation, share in (("T1", "SAGITTAL", 0.7), ("FLAIR", "CORONAL", 0.4), ("DWI", "OBLIQUE", 0.4), ("TOF", "AXIAL", 0.15)):
+    for weighting, orientation, share in (
+        ("T1", "SAGITTAL", 0.7),
+        ("FLAIR", "CORONAL", 0.4),
+        ("DWI", "OBLIQUE", 0.4),
+        ("TOF", "AXIAL", 0.15),
+    ):
         if exam.wanted(share):
             contrast = weighting == "T1" and exam.draws.chance(0.3)
-            yield cross_sectional.mr(exam.next("MR", exam.count()), Plan(orientation, weighting=weighting, contrast=contrast))
+            yield cross_sectional.mr(
+                exam.next("MR", exam.count()), Plan(orientation, weighting=weighting, contrast=contrast)
+            )
     if exam.wanted(0.02):
         yield documents.spectroscopy(exam.next("MR", 1, "svs_se_135"))
     yield from _documents_about(exam, main)

@@ -61,7 +61,13 @@ def models(modality: str = "") -> tuple[Model, ...]:
     """Return all models, or those of one modality."""
     rows = (row for row in _rows("devices.csv") if modality in ("", row["Modality"]))
     return tuple(
-        Model(row["Modality"], row["Manufacturer"], row["ManufacturerModelName"], int(row["series"]), float(row["instances"]))
+        Model(
+            row["Modality"],
+            row["Manufacturer"],
+            row["ManufacturerModelName"],
+            int(row["series"]),
+            float(row["instances"]),
+        )
         for row in rows
     )
 

@@ -102,7 +102,12 @@ def frame(kind: str, rows: int, columns: int, bits: int, variant: int) -> np.nda
     """Return one frame of a phantom."""
     if kind == "projection":
         return phantoms.projection(rows, columns, bits)
-    maker = {"ct": phantoms.ct_slice, "mr": phantoms.mr_slice, "grey": phantoms.grey_frame, "colour": phantoms.colour_frame}
+    maker = {
+        "ct": phantoms.ct_slice,
+        "mr": phantoms.mr_slice,
+        "grey": phantoms.grey_frame,
+        "colour": phantoms.colour_frame,
+    }
     return maker[kind](rows, variant % phantoms.VARIANTS)
 
 
@@ -224,4 +229,3 @@ def _lossy(built: Built, syntax: Syntax) -> Attributes:
         "LossyImageCompressionMethod": "ISO_10918_1",
     }
     return {**lossy, **colour}
-

@@ -180,7 +180,7 @@ class TruthWriter:
             self._series.write_table(pa.Table.from_pylist(series, SERIES_SCHEMA))
         for entry in entries:
             self.counts[entry.outcome] += 1
-            self.codes.update([entry.code] if entry.code else [])
+            self.codes.update([entry.code] if entry.code and entry.outcome == QUARANTINED else [])
             self.modalities.update([entry.modality] if entry.outcome == PARSED and entry.modality else [])
             self.labels.update([entry.label] if entry.label else [])
 
