@@ -82,6 +82,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "CHECKSUM_MISMATCH": Condition(
         "The content does not match the checksum that its archive holds.", "Ask the source for the archive again."
     ),
+    "DUPLICATE_SOP_INSTANCE_UID_DIFFERS": Condition(
+        "Another entry carries the same SOPInstanceUID with different content.",
+        "Ask the source which of them is right; is_primary marks the one that counts until then.",
+    ),
     "LINK_LOOP": Condition("A link leads back to a folder above it; it was not followed.", "Remove the link."),
     "LINK_BROKEN": Condition("A link leads nowhere.", "Remove the link or restore its target."),
 }

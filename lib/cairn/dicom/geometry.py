@@ -212,14 +212,13 @@ def unit_axes(orientation: Floats) -> tuple[Floats, Bools, Bools]:
     present, valid : ndarray of bool, shape (planes,)
         Whether six numbers are there, and whether they are an orientation.
     """
-    present: Bools = np.isfinite(orientation).all(axis=1)
+    present = np.asarray(np.isfinite(orientation).all(axis=1))
     row, column = orientation[:, :3], orientation[:, 3:]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         lengths = np.stack([np.linalg.norm(row, axis=1), np.linalg.norm(column, axis=1)], axis=1)
         dot = np.einsum("ij,ij->i", row, column)
-        valid: Bools = (
-            present & (np.abs(lengths - 1) <= COSINE_TOLERANCE).all(axis=1) & (np.abs(dot) <= COSINE_TOLERANCE)
-        )
+        unit = np.asarray((np.abs(lengths - 1) <= COSINE_TOLERANCE).all(axis=1))
+        valid = present & unit & (np.abs(dot) <= COSINE_TOLERANCE)
         row, column = row / lengths[:, :1], column / lengths[:, 1:]
         normal = np.cross(row, column)
         axes = np.concatenate([row, column, normal / np.linalg.norm(normal, axis=1, keepdims=True)], axis=1)
