@@ -283,6 +283,14 @@ def _put_time(out, p, buf, a, b):  # fmt: skip
 
 
 @njit(cache=True)
+def _put_tag(out, p, buf, start, big):  # fmt: skip
+    """Write an attribute tag as eight hexadecimal digits."""
+    tag = (read_number(buf, start, 2, False, big) << 16) | read_number(buf, start + 2, 2, False, big)
+    for digit in range(8):
+        out[p + digit] = _HEX[(tag >> (28 - 4 * digit)) & 15]
+
+
+@njit(cache=True)
 def gather_text(chosen, is_time, begin, size, buf, vr, at, length, kind, big_file, files):  # fmt: skip
     """Copy the spans of :func:`text_spans` into Arrow's layout.
 
@@ -321,10 +329,7 @@ def gather_text(chosen, is_time, begin, size, buf, vr, at, length, kind, big_fil
                 _, stop = strip(buf, begin[c, r], stop, False)
                 _put_time(data, p, buf, begin[c, r], stop)
             elif kind[vr[t]] == _TAG_KIND:
-                big = big_file[files[r]] != 0
-                tag = (read_number(buf, begin[c, r], 2, False, big) << 16) | read_number(buf, begin[c, r] + 2, 2, False, big)
-                for digit in range(8):
-                    data[p + digit] = _HEX[(tag >> (28 - 4 * digit)) & 15]
+                _put_tag(data, p, buf, begin[c, r], big_file[files[r]] != 0)
             else:
                 for i in range(n):
                     data[p + i] = buf[begin[c, r] + i]
@@ -340,7 +345,8 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
     -------
     tuple of numpy.ndarray
         List offsets (rows + 1), list validity (rows), and per part: real value, integer value, start and length of
-        text, validity, mark for Python's float(); then fault codes (rows).
+        text (length -1: a little endian tag, -2: a big endian one), validity, mark for Python's float(); then fault
+        codes (rows).
     """
     rows = chosen.size
     offsets = np.zeros(rows + 1, np.int32)
@@ -431,6 +437,12 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
                     good[n] = 0
                     fault[r] = WRONG_VR
                 n += 1
+        elif k == _TAG_KIND and wanted == _TEXT:
+            valid[r] = 1
+            for i in range(length[t] // 4):
+                begin[n], good[n] = at[t] + 4 * i, 1
+                size[n] = -2 if big_file[f] != 0 and at[t] >= starts[f] + dataset[f] else -1
+                n += 1
         else:
             fault[r] = WRONG_VR
     offsets[rows] = n
@@ -441,9 +453,12 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
 def _gather_parts(begin, size, good, buf):  # fmt: skip
     offsets = np.zeros(size.size + 1, np.int32)
     for i in range(size.size):
-        offsets[i + 1] = offsets[i] + (size[i] if good[i] else 0)
+        offsets[i + 1] = offsets[i] + ((size[i] if size[i] >= 0 else 8) if good[i] else 0)
     data = np.empty(offsets[size.size], np.uint8)
     for i in range(size.size):
+        if size[i] < 0:
+            _put_tag(data, offsets[i], buf, begin[i], size[i] == -2)
+            continue
         for j in range(offsets[i + 1] - offsets[i]):
             data[offsets[i] + j] = buf[begin[i] + j]
     return offsets, data
