@@ -81,7 +81,7 @@ def test_decimal_strings_are_short_and_near(number: float) -> None:
 @given(attributes=DATASET)
 @settings(max_examples=40, deadline=None)
 def test_splicing_equals_encoding_at_once(attributes: dict[Any, Any]) -> None:
-    own = {key: attributes[key] for key in ("SOPInstanceUID", "Rows")}
+    own: Attributes = {key: attributes[key] for key in ("SOPInstanceUID", "Rows")}
     common = {key: value for key, value in attributes.items() if key not in own}
     for syntax in SYNTAXES:
         assert b"".join(Template(common, own, syntax).fill(own)) == encode(attributes, syntax)

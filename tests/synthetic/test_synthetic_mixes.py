@@ -63,5 +63,14 @@ def test_job_prints_counts_and_refuses_a_full_folder(tmp_path: Path, capsys: pyt
     assert "OUTPUT_NOT_EMPTY" in capsys.readouterr().err
 
 
+def test_job_makes_an_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_job(str(tmp_path), "--scale", "0.01", "--seed", "4", "--json") == 0
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out.splitlines()[-1])
+    assert summary["entries"] == pq.read_metadata(tmp_path / "truth" / "entries.parquet").num_rows
+    assert (summary["seed"], summary["scale"]) == (4, 0.01)
+    assert "studies" in captured.err
+
+
 def test_job_needs_no_spark() -> None:
     assert runpy.run_path(str(JOB))["SPARK"] is False

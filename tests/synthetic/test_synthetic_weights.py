@@ -21,7 +21,7 @@ def test_models_are_drawn_with_their_weight() -> None:
     total = sum(model.series for model in reference.models())
     for model in sorted(reference.models(), key=lambda m: -m.series)[:10]:
         assert abs(drawn[model] / DRAWN - model.series / total) < 0.015, model
-    modalities = Counter()
+    modalities: Counter[str] = Counter()
     for model, count in drawn.items():
         modalities[model.modality] += count
     assert modalities.most_common(2)[0][0] == "MR"

@@ -5,6 +5,6 @@
 - :func:`cairn.synthetic.archive.synthesise` writes an archive and the truth about every entry.
 - :func:`cairn.synthetic.mixes.synthesise_mix` writes the corpora of the benchmark.
 
-Bytes depend on seed, scale and version alone, with one exception: deflated containers and datasets are as the zlib
-of the machine packs them; what they hold is the same.
+Bytes depend on seed, scale and version alone, with two exceptions: deflated containers and datasets are as the zlib
+of the machine packs them, and the truth's Parquet files name the version of pyarrow; what they hold is the same.
 """

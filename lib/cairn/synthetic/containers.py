@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import io
 import struct
 import tarfile
@@ -42,7 +41,14 @@ def pack_tar(members: Sequence[Member], moment: dt.datetime, compress: bool = Fa
             info.size = len(data)
             info.mtime = int(moment.replace(tzinfo=dt.UTC).timestamp())
             archive.addfile(info, io.BytesIO(data))
-    return gzip.compress(out.getvalue(), compresslevel=6, mtime=0) if compress else out.getvalue()
+    return gzipped(out.getvalue()) if compress else out.getvalue()
+
+
+def gzipped(data: bytes) -> bytes:
+    """Return a gzip file (RFC 1952) without name, time and system: Python's own differs between its versions."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = packer.compress(data) + packer.flush()
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
 
 
 class _ZipCrypto:

@@ -221,6 +221,6 @@ def segmentation(context: SeriesContext, source: Built) -> Built:
         ],
         "PerFrameFunctionalGroupsSequence": per_frame,
     }
-    truth = {"localizer": False, "contrast": False, "original": False, "rows": size, "columns": size}
+    truth: dict[str, object] = {"localizer": False, "contrast": False, "original": False, "rows": size, "columns": size}
     own_one = [own_identity(context, 1, 0)]
     return Built(context, SegmentationStorage, common, own_one, Pixels("grey", size, size, frames), truth)

@@ -133,7 +133,7 @@ def _previous_chi(seed: int, index: int) -> str | None:
 
 @cache
 def _lists() -> dict[str, Any]:
-    text = resources.files("cairn.synthetic.data").joinpath("people.json").read_text("utf-8")
+    text = resources.files("cairn.synthetic").joinpath("data", "people.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 

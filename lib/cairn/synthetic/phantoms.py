@@ -62,7 +62,8 @@ def mr_slice(size: int, variant: int) -> npt.NDArray[np.uint16]:
     image[_ellipse(grid, (0, 0), (720, 570))] = 520
     image[_ellipse(grid, (-80, -110), (230 - 15 * variant, 60))] = 130
     image[_ellipse(grid, (-80, 110), (230 - 15 * variant, 60))] = 130
-    return np.clip(image + _noise(size, size, variant, 40) + 20, 0, 4095).astype(np.uint16)
+    noisy: npt.NDArray[np.int64] = np.clip(image + _noise(size, size, variant, 40) + 20, 0, 4095)
+    return noisy.astype(np.uint16)
 
 
 @cache
@@ -96,4 +97,4 @@ def projection(rows: int, columns: int, bits: int) -> npt.NDArray[np.uint16]:
 @cache
 def fragment(name: str) -> bytes:
     """Return a pre-encoded frame out of the package data, e.g. ``ct_64.j2k``."""
-    return resources.files("cairn.synthetic.data").joinpath(name).read_bytes()
+    return resources.files("cairn.synthetic").joinpath("data", name).read_bytes()

@@ -55,13 +55,10 @@ def _encrypted(bench: Bench) -> None:
 
 def _cut(bench: Bench) -> None:
     """Archives cut at 60 %: what can be read before the cut may be listed, and must be right if it is."""
-    for label, name, pack in (
-        ("zip_cut", "cut.zip", lambda m: pack_zip(m, bench.shelf.moment)),
-        ("tar_cut", "cut.tar", lambda m: pack_tar(m, bench.shelf.moment)),
-        ("tar_gz_cut", "cut.tar.gz", lambda m: pack_tar(m, bench.shelf.moment, compress=True)),
-    ):
+    for label, name in (("zip_cut", "cut.zip"), ("tar_cut", "cut.tar"), ("tar_gz_cut", "cut.tar.gz")):
         members, instances = _images(bench, label, 4)
-        whole = pack(members)
+        zipped, moment = label == "zip_cut", bench.shelf.moment
+        whole = pack_zip(members, moment) if zipped else pack_tar(members, moment, compress=label == "tar_gz_cut")
         path = _container(bench, name, whole[: len(whole) * 6 // 10], label, "ARCHIVE_CORRUPT")
         for (member, _), instance in zip(members, instances, strict=True):
             _member(bench, path, member, label, instance, outcome=OPTIONAL)
@@ -101,9 +98,9 @@ def _odd_members(bench: Bench) -> None:
     _member(bench, path, members[0][0], label, instance)
     label = "tar_name_not_utf8"
     members, (instance,) = _images(bench, label, 1)
-    name = b"caf\xe9.dcm"
-    data = pack_tar([(name.decode("utf-8", "surrogateescape"), members[0][1])], bench.shelf.moment)
-    _member(bench, _container(bench, "names.tar", data, label), name, label, instance)
+    raw_name = b"caf\xe9.dcm"
+    data = pack_tar([(raw_name.decode("utf-8", "surrogateescape"), members[0][1])], bench.shelf.moment)
+    _member(bench, _container(bench, "names.tar", data, label), raw_name, label, instance)
     label = "tar_long_name"
     members, (instance,) = _images(bench, label, 1)
     long = "/".join(["deep folder"] * 20) + "/image.dcm"

@@ -10,7 +10,7 @@ from cairn.synthetic.bench import PEOPLE, Bench, changed
 from cairn.synthetic.encoding import EXPLICIT, Attributes, Raw, Typed
 from cairn.synthetic.modules import SeriesContext
 from cairn.synthetic.people import CHANGED_OFFSET, TWIN_EVERY, Person, person
-from cairn.synthetic.series import Instance, write
+from cairn.synthetic.series import Built, Instance, write
 
 FOLDER = "odd/identity"
 
@@ -87,9 +87,9 @@ def _several_patients(bench: Bench) -> None:
         _put(bench, label, f"{number}.dcm", instance, others[number % 2])
 
 
-def _one_by_one(built: Any, people: list[Person]) -> list[Instance]:
+def _one_by_one(built: Built, people: list[Person]) -> list[Instance]:
     """Return the instances of a series, the people taking turns as patients."""
-    instances = []
+    instances: list[Instance] = []
     for number, own in enumerate(built.own):
         who = people[number % len(people)]
         identity: Attributes = {
@@ -130,7 +130,8 @@ def _two_contents(bench: Bench) -> None:
     """One SOPInstanceUID, two contents: the same image sent again with a corrected description."""
     label = "sop_instance_uid_two_contents"
     built, who = bench.ct(label), bench.person(label)
-    for number, change in enumerate(({}, {"SeriesDescription": "AXIAL corrected"})):
+    changes: list[Attributes] = [{}, {"SeriesDescription": "AXIAL corrected"}]
+    for number, change in enumerate(changes):
         (instance,) = write(changed(built, change), EXPLICIT)
         _put(bench, label, f"{number}.dcm", instance, who, duplicate="differing", is_primary=None)
 

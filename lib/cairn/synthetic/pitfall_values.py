@@ -48,7 +48,7 @@ def numbers_and_dates() -> dict[str, Odd]:
         "ds_text": Odd(_raw("SliceThickness", "DS", b"N/A "), ("SliceThickness",)),
         "ds_decimal_comma": Odd(_raw("SliceThickness", "DS", b"1,25"), ("SliceThickness",)),
         "ds_too_long": Odd(_raw("SliceThickness", "DS", b"1.25000000000000000000")),
-        "ds_not_a_number": Odd(_raw("SliceThickness", "DS", b"NaN ")),
+        "ds_not_a_number": Odd(_raw("SliceThickness", "DS", b"NaN "), ("SliceThickness",)),
         "is_plus": Odd(_raw("ExposureTime", "IS", b"+123")),
         "is_decimal": Odd(_raw("ExposureTime", "IS", b"12.0")),
         "is_fraction": Odd(_raw("ExposureTime", "IS", b"12.5"), ("ExposureTime",)),
@@ -230,11 +230,13 @@ def pixel_descriptions(size: int) -> dict[str, Odd]:
         }
 
     colour: Attributes = {**depth(8, 8, 0), "SamplesPerPixel": 3, **pixels(8, 3)}
-    table = {
+    table: dict[str, Any] = {
         "RedPaletteColorLookupTableDescriptor": [256, 0, 16],
         "RedPaletteColorLookupTableData": Typed("OW", bytes(512)),
     }
-    palette = {key.replace("Red", name): value for name in ("Red", "Green", "Blue") for key, value in table.items()}
+    palette: Attributes = {
+        key.replace("Red", name): value for name in ("Red", "Green", "Blue") for key, value in table.items()
+    }
     multi_frame_overlay: Attributes = {
         **_overlay(0x6000, 32, 32, data=False),
         0x60000015: Typed("IS", "3"),

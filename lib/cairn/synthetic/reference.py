@@ -52,7 +52,7 @@ class Description:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    text = resources.files("cairn.synthetic.data").joinpath(name).read_text("utf-8")
+    text = resources.files("cairn.synthetic").joinpath("data", name).read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from pydicom.pixels.encoders import RLELosslessEncoder
+import numpy.typing as npt
+from pydicom.pixels.encoders.base import RLELosslessEncoder
 
 from cairn.synthetic import phantoms
 from cairn.synthetic.encoding import (
@@ -98,11 +98,11 @@ class Instance:
     number: int
 
 
-def frame(kind: str, rows: int, columns: int, bits: int, variant: int) -> np.ndarray:
+def frame(kind: str, rows: int, columns: int, bits: int, variant: int) -> npt.NDArray[Any]:
     """Return one frame of a phantom."""
     if kind == "projection":
         return phantoms.projection(rows, columns, bits)
-    maker = {
+    maker: dict[str, Callable[[int, int], npt.NDArray[Any]]] = {
         "ct": phantoms.ct_slice,
         "mr": phantoms.mr_slice,
         "grey": phantoms.grey_frame,
@@ -222,7 +222,7 @@ def _lossy(built: Built, syntax: Syntax) -> Attributes:
     """Return what lossy compression changes in the header (PS3.3 C.7.6.1.1.5)."""
     if syntax.uid != JPEG_BASELINE.uid or built.pixels is None:
         return {}
-    colour = {"PhotometricInterpretation": "YBR_FULL_422"} if built.pixels.kind == "colour" else {}
+    colour: Attributes = {"PhotometricInterpretation": "YBR_FULL_422"} if built.pixels.kind == "colour" else {}
     lossy: Attributes = {
         "LossyImageCompression": "01",
         "LossyImageCompressionRatio": "10",

@@ -55,6 +55,11 @@ class Entry:
         That person's current CHI.
     elements : int or None
         Elements, nested ones included, without file meta and pixel data.
+
+    Notes
+    -----
+    None in any other column means that the truth makes no claim: a value that was cut off, or that readers may
+    rightly take from elsewhere. Values are those of the header, multi-valued ones joined by backslashes.
     """
 
     path: str
@@ -79,13 +84,18 @@ class Entry:
     is_primary: bool | None = None
 
 
-_STRINGS = pa.list_(pa.string())
-ENTRY_SCHEMA = pa.schema(
-    [
-        (f.name, {"raw_path": pa.binary(), "size": pa.int64(), "findings": _STRINGS, "odd_elements": _STRINGS, "person": pa.int64(), "elements": pa.int64(), "is_primary": pa.bool_()}.get(f.name, pa.string()))
-        for f in dataclasses.fields(Entry)
-    ]
-)  # fmt: skip
+_ENTRY_TYPES = {
+    "raw_path": pa.binary(),
+    "size": pa.int64(),
+    "findings": pa.list_(pa.string()),
+    "odd_elements": pa.list_(pa.string()),
+    "person": pa.int64(),
+    "elements": pa.int64(),
+    "is_primary": pa.bool_(),
+}
+_PERSON_TYPES = {"index": pa.int64(), "twin_of": pa.int64(), "birth_date": pa.date32(), "death_date": pa.date32()}
+ENTRY_SCHEMA = pa.schema([(f.name, _ENTRY_TYPES.get(f.name, pa.string())) for f in dataclasses.fields(Entry)])
+PERSON_SCHEMA = pa.schema([(f.name, _PERSON_TYPES.get(f.name, pa.string())) for f in dataclasses.fields(Person)])
 SERIES_SCHEMA = pa.schema(
     [
         ("series_instance_uid", pa.string()),
@@ -111,12 +121,6 @@ SERIES_SCHEMA = pa.schema(
         ("columns", pa.int64()),
     ]
 )
-PERSON_SCHEMA = pa.schema(
-    [
-        (f.name, {"index": pa.int64(), "twin_of": pa.int64(), "birth_date": pa.date32(), "death_date": pa.date32()}.get(f.name, pa.string()))
-        for f in dataclasses.fields(Person)
-    ]
-)  # fmt: skip
 
 
 def series_row(built: Built) -> dict[str, Any]:
