@@ -108,6 +108,17 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "OUTPUT_NOT_EMPTY": Condition(
         "The folder {path} is not empty.", "Name a new folder; nothing was changed.", EXIT_USAGE
     ),
+    "STAGE_BUSY": Condition(
+        "Another run of stage {stage} is at work ({owner}).",
+        "Wait for it to end; a dead run is recognised after scratch.dead_after_seconds.",
+    ),
+    "STAGE_FAILED": Condition(
+        "Stage {stage} failed in a worker: {why}.", "What was committed stays; correct the cause and run again."
+    ),
+    "ENTRIES_LOST": Condition(
+        "Stage {stage} was given {given} entries and accounted for {accounted}.",
+        "Nothing of the batch was committed; send the stage's name and the run id to the developers.",
+    ),
     "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
 }
 

@@ -1,0 +1,401 @@
+"""Settings: one validated model, file < environment < command line.
+
+The file is YAML with one mapping per section. An environment variable is ``CAIRN_SECTION__NAME``. The command line
+gives ``--set section.name=value``. An unknown name is an error that suggests the nearest one. Secrets are no
+settings: they come from files or from the environment of their own library, and a setting only names the file.
+``python -m cairn.settings`` prints docs/settings.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from cairn.errors import CairnError, nearest
+
+KIB, MIB = 1024, 1024 * 1024
+SECRET_WORDS = (
+    "secret",
+    "password",
+    "passwd",
+    "token",
+    "access.key",
+    "account.key",
+    "credential",
+)
+
+
+class Section(BaseModel):
+    """One section: frozen, and closed against unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Warehouse(Section):
+    """Where the zones lie. Any Hadoop file system, or a local folder."""
+
+    root: str = Field(
+        "warehouse",
+        description="Folder or URI under which every zone without a root of its own lies.",
+    )
+    identifiable: str = Field(
+        "", description="Root of the identifiable zone; empty: `<root>/identifiable`."
+    )
+    deidentified: str = Field(
+        "", description="Root of the de-identified zone; empty: `<root>/deidentified`."
+    )
+    ppz: str = Field("", description="Root of the project zones; empty: `<root>/ppz`.")
+
+
+class Scratch(Section):
+    """Where temporary files lie. They hold real values, so they belong to the identifiable zone."""
+
+    root: str = Field(
+        "",
+        description="Shared scratch (work plans); empty: `_scratch` in the identifiable zone.",
+    )
+    local: str = Field(
+        "",
+        description="Folder of each machine for Spark's shuffle, blocks and artifacts; empty: the shared "
+        "scratch when that is a local folder. Needed when the zone is an object store.",
+    )
+    heartbeat_seconds: float = Field(
+        10, gt=0, description="How often a run shows that it lives."
+    )
+    dead_after_seconds: float = Field(
+        120,
+        gt=0,
+        description="A run of another machine without a heartbeat for so long is dead; its leftovers go.",
+    )
+
+
+class Inventory(Section):
+    """Listing the archive."""
+
+    archive_depth: int = Field(
+        3, ge=0, description="How deep archives within archives are opened."
+    )
+    tries: int = Field(
+        3,
+        ge=1,
+        description="How often a folder or container is read before it is a fault.",
+    )
+    timeout_seconds: float = Field(
+        60, gt=0, description="Longest wait for one answer of the storage."
+    )
+    entries_per_task: int = Field(
+        50_000,
+        ge=1,
+        description="Entries that one task lists before it gives work back.",
+    )
+
+
+class Headers(Section):
+    """Reading and parsing headers."""
+
+    value_limit_bytes: int = Field(
+        16 * KIB,
+        ge=64,
+        description="Longer values are kept by length and hash in VARIANT.",
+    )
+    blob_value_limit_bytes: int = Field(
+        MIB, ge=64, description="Longer values are left out of `header_blob` (a hole)."
+    )
+    header_limit_bytes: int = Field(
+        64 * MIB, ge=1024, description="Larger headers, holes not counted, are faults."
+    )
+    first_read_bytes: int = Field(
+        16 * KIB, ge=256, description="Bytes of the first read of an entry."
+    )
+    tries: int = Field(
+        3, ge=1, description="How often an entry is read before it is a fault."
+    )
+    timeout_seconds: float = Field(60, gt=0, description="Longest wait for one read.")
+    overlap: int = Field(
+        32, ge=1, description="Reads of one task under way at a time (object stores)."
+    )
+    kernel_rows: int = Field(
+        1024, ge=1, description="Headers that the kernel takes at a time."
+    )
+    kernel_bytes: int = Field(
+        32 * MIB, ge=KIB, description="Header bytes that the kernel takes at a time."
+    )
+
+
+class Stage(Section):
+    """Batches of every resumable stage."""
+
+    entries_per_batch: int = Field(
+        1_000_000,
+        ge=1,
+        description="Entries between two commits: what a kill costs at most.",
+    )
+    entries_per_task: int = Field(
+        50_000, ge=1, description="Entries of one task, which writes its own files."
+    )
+    rows_per_read: int = Field(
+        4096, ge=1, description="Entries that a task takes from the plan at a time."
+    )
+    rows_per_file: int = Field(
+        100_000, ge=1, description="Rows of one Parquet file at most."
+    )
+    file_bytes: int = Field(
+        256 * MIB, ge=MIB, description="Uncompressed bytes of one Parquet file, about."
+    )
+    row_group_bytes: int = Field(
+        32 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
+    )
+    progress_seconds: float = Field(
+        5, gt=0, description="Time between two progress lines."
+    )
+
+
+class Spark(Section):
+    """The Spark session."""
+
+    shuffle_partitions: int = Field(
+        0, ge=0, description="Partitions of a shuffle; 0: Spark's own choice."
+    )
+    arrow_batch_rows: int = Field(
+        4096, ge=1, description="Rows of one Arrow batch between JVM and Python."
+    )
+    encrypt_scratch: bool = Field(True, description="Encrypt shuffle and spill files.")
+    conf: dict[str, str] = Field(
+        default_factory=dict, description="Further Spark options, by their own names."
+    )
+
+    @field_validator("conf")
+    @classmethod
+    def _no_secrets(cls, conf: dict[str, str]) -> dict[str, str]:
+        for name in conf:
+            if any(word in name.lower() for word in SECRET_WORDS):
+                raise ValueError(
+                    "secrets come from files or the environment, never from settings"
+                )
+        return conf
+
+
+class Keys(Section):
+    """Where secret keys lie (the keys themselves are never settings)."""
+
+    directory: str = Field(
+        "", description="Folder with the site's and the projects' key files, mode 0600."
+    )
+
+
+class Settings(Section):
+    """All settings of all jobs."""
+
+    warehouse: Warehouse = Field(default_factory=Warehouse)
+    scratch: Scratch = Field(default_factory=Scratch)
+    inventory: Inventory = Field(default_factory=Inventory)
+    headers: Headers = Field(default_factory=Headers)
+    stage: Stage = Field(default_factory=Stage)
+    spark: Spark = Field(default_factory=Spark)
+    keys: Keys = Field(default_factory=Keys)
+
+    def zone_root(self, zone: str) -> str:
+        """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.
+
+        Raises
+        ------
+        KeyError
+            If there is no such zone.
+        """
+        if zone not in ZONES:
+            raise KeyError(zone)
+        return (
+            getattr(self.warehouse, zone) or f"{self.warehouse.root.rstrip('/')}/{zone}"
+        )
+
+    @property
+    def scratch_root(self) -> str:
+        """The shared scratch root, in the identifiable zone unless set."""
+        return (
+            self.scratch.root
+            or f"{self.zone_root('identifiable').rstrip('/')}/_scratch"
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all settings as canonical JSON: the same settings give the same digest everywhere."""
+        text = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+ZONES = ("identifiable", "deidentified", "ppz")
+
+
+def load(
+    file: str | Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    assignments: Sequence[str] = (),
+    warehouse: str | None = None,
+) -> Settings:
+    """Return the settings of one job: defaults < file < environment < command line.
+
+    Parameters
+    ----------
+    file : path, optional
+        YAML file, one mapping per section.
+    environment : mapping, optional
+        Usually ``os.environ``; variables named ``CAIRN_SECTION__NAME`` count, all others do not.
+    assignments : sequence of str
+        ``section.name=value`` as given with ``--set``; values are YAML scalars.
+    warehouse : str, optional
+        ``--warehouse``, the same as ``warehouse.root``.
+
+    Raises
+    ------
+    CairnError
+        UNKNOWN_SETTING, BAD_SETTING, SETTINGS_UNREADABLE.
+    """
+    layers = [(f"the file {file}", _read_file(file))] if file else []
+    layers += [
+        (f"the environment variable {name}", tree)
+        for name, tree in _environment(environment or {})
+    ]
+    layers += [(f"--set {text}", _assignment(text)) for text in assignments]
+    if warehouse:
+        layers.append(("--warehouse", {"warehouse": {"root": warehouse}}))
+    merged: dict[str, Any] = {}
+    settings = Settings()
+    for where, tree in layers:
+        merged = _merge(merged, tree)
+        settings = _validated(
+            merged, where
+        )  # layer by layer, so that a fault names the layer it came with
+    return settings
+
+
+def _validated(tree: dict[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as fault:
+        raise _as_cairn_error(fault.errors()[0], where) from None
+
+
+def _as_cairn_error(detail: ErrorDetails, where: str) -> CairnError:
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return CairnError(
+            "UNKNOWN_SETTING", name=name, where=where, nearest=nearest(name, names())
+        )
+    shown = "a mapping" if isinstance(detail["input"], dict) else detail["input"]
+    return CairnError(
+        "BAD_SETTING", name=name, value=shown, why=detail["msg"], where=where
+    )
+
+
+def _read_file(file: str | Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(Path(file).read_text("utf-8")) or {}
+    except OSError as fault:
+        raise CairnError("SETTINGS_UNREADABLE", path=file, why=fault.strerror) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise CairnError(
+            "SETTINGS_UNREADABLE", path=file, why="it is no YAML"
+        ) from None
+    if not isinstance(tree, dict):
+        raise CairnError("SETTINGS_UNREADABLE", path=file, why="it holds no sections")
+    return tree
+
+
+def _environment(
+    environment: Mapping[str, str],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for variable in sorted(environment):
+        section, separator, name = variable.removeprefix("CAIRN_").partition("__")
+        if variable.startswith("CAIRN_") and separator:
+            yield (
+                variable,
+                {section.lower(): {name.lower(): _scalar(environment[variable])}},
+            )
+
+
+def _assignment(text: str) -> dict[str, Any]:
+    left, equals, value = text.partition("=")
+    section, dot, name = left.strip().partition(".")
+    if not (equals and dot and name):
+        raise CairnError(
+            "BAD_SETTING",
+            name=text,
+            value=value,
+            why="it is not section.name=value",
+            where="--set",
+        )
+    head, dot, rest = name.partition(".")  # spark.conf.<Spark's own dotted name>
+    return {section: {head: {rest: value} if dot else _scalar(value)}}
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text) if text.strip() else ""
+    except yaml.YAMLError:
+        return text
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
+
+
+def names() -> Iterable[str]:
+    """Return every setting's dotted name, and the sections' names."""
+    for section, field in Settings.model_fields.items():
+        yield section
+        yield from (
+            f"{section}.{name}" for name in _section(field.annotation).model_fields
+        )
+
+
+def _section(annotation: type[Any] | None) -> type[Section]:
+    assert annotation is not None and issubclass(annotation, Section)
+    return annotation
+
+
+def page() -> str:
+    """Return docs/settings.md: every setting with its type, default and meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Made from `lib/cairn/settings.py` by `python -m cairn.settings > docs/settings.md`; do not edit.",
+        "",
+        "A value comes from, the later the stronger: the default; the file of `--settings FILE` (YAML, one mapping per",
+        "section); an environment variable `CAIRN_SECTION__NAME`; `--set section.name=value`; `--warehouse DIR` for",
+        "`warehouse.root`. An unknown name ends the job with exit code 2. Secrets are never settings.",
+    ]
+    for section, field in Settings.model_fields.items():
+        model = _section(field.annotation)
+        lines += [
+            "",
+            f"## {section}",
+            "",
+            str(model.__doc__).strip(),
+            "",
+            "| name | type | default | meaning |",
+            "|---|---|---|---|",
+        ]
+        for name, entry in model.model_fields.items():
+            default = entry.get_default(call_default_factory=True)
+            kind = getattr(entry.annotation, "__name__", str(entry.annotation))
+            lines.append(
+                f"| `{section}.{name}` | {kind} | `{json.dumps(default)}` | {entry.description} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,103 @@
+"""The Spark session: one way to make it, with every choice and its reason.
+
+Scratch (shuffle, blocks, artifacts, temporary files) holds real values, so it lies in the identifiable zone's own scratch root,
+encrypted, and what a killed run left there is swept at the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+from cairn.settings import ZONES, Settings
+from cairn.spark.schema import literal, quoted
+from cairn.spark.storage import Folder
+
+DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+def options(settings: Settings, scratch: str = "") -> dict[str, str]:
+    """Return the Spark options that Cairn sets when nobody else has.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings; ``spark.conf`` in them wins over everything here.
+    scratch : str
+        Local scratch folder of this run; empty when it is left to the cluster.
+    """
+    chosen = {
+        **DELTA,
+        "spark.sql.session.timeZone": "UTC",  # DICOM times have no zone; one rule for all machines
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(
+            settings.spark.arrow_batch_rows
+        ),
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.python.worker.reuse": "true",  # a worker loads the header kernel once, not once a task
+        "spark.ui.showConsoleProgress": "false",  # Cairn prints its own progress
+        "spark.sql.debug.maxToStringFields": "50",  # plans of 350 columns would fill the log
+        "spark.executorEnv.PYTHONFAULTHANDLER": "1",
+    }
+    if settings.spark.shuffle_partitions:
+        chosen["spark.sql.shuffle.partitions"] = str(settings.spark.shuffle_partitions)
+    if settings.spark.encrypt_scratch:
+        chosen |= {
+            "spark.io.encryption.enabled": "true",
+            "spark.io.encryption.keySizeBits": "256",
+        }
+    if scratch:
+        chosen |= {"spark.local.dir": scratch, "spark.executorEnv.TMPDIR": scratch}
+    return chosen | settings.spark.conf
+
+
+def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
+    """Return the session of one job, with the zones' tables registered.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings.
+    name : str
+        Application name, without identifiers.
+    scratch : str
+        Local scratch folder of this run, from :func:`cairn.spark.scratch.claim`.
+
+    Returns
+    -------
+    SparkSession
+        A new session, or the running one.
+    """
+    given = SparkConf()  # what spark-submit and its properties file set
+    builder = SparkSession.builder.appName(name)
+    for option, value in options(settings, scratch).items():
+        if option in settings.spark.conf or not given.contains(option):
+            builder = builder.config(option, value)
+    spark = builder.getOrCreate()
+    register(spark, settings)
+    return spark
+
+
+def catalog_sql(settings: Settings) -> Iterator[str]:
+    """Yield the statements that make zones and tables known: the catalog is in memory, the tables are in their folders."""
+    for zone in ZONES[:2]:
+        root = Folder(settings.zone_root(zone))
+        if not root.exists():
+            continue
+        yield f"CREATE SCHEMA IF NOT EXISTS {quoted(zone)} LOCATION {literal(root.hadoop_uri)}"
+        for table in root.names(folders=True):
+            if not table.startswith(("_", ".")) and root.child(table).exists(
+                "_delta_log"
+            ):
+                location = literal(root.child(table).hadoop_uri)
+                yield f"CREATE TABLE IF NOT EXISTS {quoted(zone)}.{quoted(table)} USING DELTA LOCATION {location}"
+
+
+def register(spark: SparkSession, settings: Settings) -> None:
+    """Register every zone as a schema and every existing table in it."""
+    for statement in catalog_sql(settings):
+        spark.sql(statement)

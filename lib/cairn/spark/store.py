@@ -1,0 +1,331 @@
+"""The store: the only code that writes Delta.
+
+Two ways in: DataFrames (:meth:`Store.append`, :meth:`Store.upsert`, :meth:`Store.delete_keys`), and Parquet files that workers
+wrote from Arrow, committed in one transaction (:meth:`Store.commit_files`). Both refuse what breaks the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from cairn.spark import delta_log, evolution
+from cairn.spark.delta_log import Token
+from cairn.spark.schema import (
+    create_table_sql,
+    is_required,
+    literal,
+    quoted,
+    schema_sql,
+)
+from cairn.spark.storage import Folder
+from cairn.tables.contract import Contract
+
+MAKER = {
+    "archive_entry": "inventory",
+    "instance": "headers",
+    "header_blob": "headers",
+    "series": "series",
+    "study": "series",
+}
+
+
+class Store:
+    """Tables of all zones, by their contracts.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        A session made by :func:`cairn.spark.session.build`.
+    settings : Settings
+        Says where the zones lie.
+    """
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark = spark
+        self.settings = settings
+
+    def folder(self, contract: Contract) -> Folder:
+        """Return the root folder of a table."""
+        return Folder(self.settings.zone_root(contract.zone)).child(contract.name)
+
+    def location(self, contract: Contract) -> str:
+        """Return the root of a table as Hadoop takes it."""
+        return self.folder(contract).hadoop_uri
+
+    def exists(self, contract: Contract) -> bool:
+        """Whether the table has been created."""
+        return self.folder(contract).exists("_delta_log")
+
+    def ensure(self, *contracts: Contract) -> None:
+        """Create the tables that are missing and bring the others up to their contracts.
+
+        New columns are added (a column new to an old table is nullable in Delta; the writers still refuse NULL in it); comments,
+        clustering and properties follow the contract. A column that changed its type is refused.
+
+        Raises
+        ------
+        CairnError
+            CONTRACT_BROKEN when a table cannot follow its contract.
+        """
+        for contract in contracts:
+            root = Folder(self.settings.zone_root(contract.zone)).make()
+            self.spark.sql(
+                f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.zone)} LOCATION {literal(root.hadoop_uri)}"
+            )
+            if self.exists(contract):
+                self.register(contract)
+                followed = delta_log.table_property(self.spark, self.location(contract), FINGERPRINT)
+                if followed != fingerprint(contract):
+                    evolution.follow(self.spark, contract)
+            else:
+                self.spark.sql(create_table_sql(contract, self.location(contract)))
+
+    def register(self, contract: Contract) -> None:
+        """Make an existing table known to this session's catalog as ``zone.name``."""
+        if not self.spark.catalog.tableExists(contract.full_name):
+            self.spark.sql(
+                f"CREATE TABLE {contract.full_name} USING DELTA LOCATION {literal(self.location(contract))}"
+            )
+
+    def read(self, contract: Contract, version: int | None = None) -> DataFrame:
+        """Return a table, as it is now or as it was at a version.
+
+        Raises
+        ------
+        CairnError
+            TABLE_MISSING.
+        """
+        if not self.exists(contract):
+            raise CairnError(
+                "TABLE_MISSING",
+                table=contract.full_name,
+                job=MAKER.get(contract.name, "the job that makes it"),
+            )
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.location(contract))
+
+    def changes(self, contract: Contract, since: int) -> DataFrame:
+        """Return the table's change data feed from version `since` on (inclusive)."""
+        reader = (
+            self.spark.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", since)
+        )
+        return reader.load(self.location(contract))
+
+    def version(self, contract: Contract) -> int | None:
+        """Return the table's current version, or None when it does not exist."""
+        if not self.exists(contract):
+            return None
+        return delta_log.table_version(self.spark, self.location(contract))
+
+    def append(
+        self,
+        contract: Contract,
+        frame: DataFrame,
+        token: Token | None = None,
+        unique: bool = False,
+    ) -> None:
+        """Append rows.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table; it must exist (:meth:`ensure`).
+        frame : DataFrame
+            Columns of the contract, in any order.
+        token : Token, optional
+            With it, a write that was made already is skipped.
+        unique : bool
+            The caller guarantees that the frame's keys are unique; otherwise that is checked, at the cost of a shuffle.
+            Keys against the table are the caller's part (:meth:`upsert` looks at them).
+
+        Raises
+        ------
+        CairnError
+            CONTRACT_BROKEN; nothing is written.
+        """
+        checked = self._checked(contract, frame, unique)
+        writer = checked.write.format("delta").mode("append")
+        if token is not None:
+            writer = writer.option("txnAppId", token.application).option(
+                "txnVersion", token.version
+            )
+        self._guarded(contract, lambda: writer.save(self.location(contract)))
+
+    def upsert(
+        self,
+        contract: Contract,
+        frame: DataFrame,
+        unique: bool = False,
+        ignore: Sequence[str] = (),
+    ) -> None:
+        """Insert rows whose key is new and update those that differ; equal rows are not touched.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table.
+        frame : DataFrame
+            Columns of the contract, in any order.
+        unique : bool
+            The caller guarantees unique keys.
+        ignore : sequence of str
+            Columns whose difference alone is no change, e.g. ``run``. VARIANT and MAP columns cannot be compared and never
+            count as a difference: let a hash or version column speak for them.
+        """
+        checked = self._checked(contract, frame, unique)
+        columns = [c.name for c in contract.columns if c.name not in contract.key]
+        compared = [
+            name
+            for name in columns
+            if name not in ignore and _comparable(contract, name)
+        ]
+        differs = (
+            " OR ".join(f"NOT (t.{quoted(n)} <=> s.{quoted(n)})" for n in compared)
+            or "false"
+        )
+        merge = self._merge_into(contract, checked)
+        if columns:
+            merge = merge.whenMatchedUpdate(
+                condition=differs, set={quoted(n): f"s.{quoted(n)}" for n in columns}
+            )
+        values = {quoted(c.name): f"s.{quoted(c.name)}" for c in contract.columns}
+        self._guarded(
+            contract, lambda: merge.whenNotMatchedInsert(values=values).execute()
+        )
+
+    def delete_keys(
+        self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()
+    ) -> None:
+        """Delete the rows whose `on` columns (the key unless given) occur in `keys`. Doing it twice changes nothing more."""
+        names = list(on or contract.key)
+        merge = self._merge_into(contract, keys.select(*names).distinct(), names)
+        merge.whenMatchedDelete().execute()
+
+    def replace(
+        self,
+        contract: Contract,
+        frame: DataFrame,
+        token: Token | None = None,
+        unique: bool = False,
+    ) -> None:
+        """Replace all rows of a table in one commit; earlier versions stay reachable."""
+        writer = (
+            self._checked(contract, frame, unique)
+            .write.format("delta")
+            .mode("overwrite")
+        )
+        if token is not None:
+            writer = writer.option("txnAppId", token.application).option(
+                "txnVersion", token.version
+            )
+        self._guarded(contract, lambda: writer.save(self.location(contract)))
+
+    def commit_files(
+        self, contract: Contract, adds: Sequence[str], token: Token
+    ) -> int | None:
+        """Commit Parquet files that lie in the table's folder, in one transaction.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table.
+        adds : sequence of str
+            What :func:`cairn.spark.worker_files.write_file` returned.
+        token : Token
+            A commit with a token that the table has seen is skipped.
+
+        Returns
+        -------
+        int or None
+            The new version; None when the token was there already.
+        """
+        return delta_log.commit(self.spark, self.location(contract), adds, token)
+
+    def _checked(self, contract: Contract, frame: DataFrame, unique: bool) -> DataFrame:
+        if why := schema_fault(frame.schema, StructType.fromDDL(schema_sql(contract))):
+            raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=why)
+        ordered = frame.select(*[quoted(c.name) for c in contract.columns])
+        if not unique and _has_repeated_keys(ordered, contract.key):
+            raise CairnError(
+                "CONTRACT_BROKEN",
+                table=contract.full_name,
+                why=f"({', '.join(contract.key)}) is not unique",
+            )
+        required = [c.name for c in contract.columns if is_required(contract, c)]
+        for name in (
+            required
+        ):  # Delta checks NOT NULL columns itself, except those that came by evolution
+            refusal = f"[CONTRACT_BROKEN] NULL in column {name}"
+            checked = F.when(
+                F.col(quoted(name)).isNull(), F.raise_error(F.lit(refusal))
+            ).otherwise(F.col(quoted(name)))
+            ordered = ordered.withColumn(name, checked)
+        return ordered
+
+    def _merge_into(
+        self, contract: Contract, source: DataFrame, on: Sequence[str] = ()
+    ):  # type: ignore[no-untyped-def]
+        from delta.tables import DeltaTable
+
+        condition = " AND ".join(
+            f"t.{quoted(n)} = s.{quoted(n)}" for n in on or contract.key
+        )
+        target = DeltaTable.forPath(self.spark, self.location(contract)).alias("t")
+        return target.merge(source.alias("s"), condition)
+
+    def _guarded(self, contract: Contract, write) -> None:  # type: ignore[no-untyped-def]
+        """Run a write; a refusal that Spark raised while writing becomes CONTRACT_BROKEN."""
+        from py4j.protocol import Py4JJavaError
+        from pyspark.errors import PySparkException
+
+        try:
+            write()
+        except (Py4JJavaError, PySparkException) as fault:
+            text = str(fault)
+            if "[CONTRACT_BROKEN] NULL in column " in text:
+                column = (
+                    text.split("[CONTRACT_BROKEN] NULL in column ")[1]
+                    .split()[0]
+                    .strip("'\".")
+                )
+                raise CairnError(
+                    "CONTRACT_BROKEN",
+                    table=contract.full_name,
+                    why=f"NULL in column {column}",
+                ) from None
+            raise
+
+
+def schema_fault(given: StructType, wanted: StructType) -> str:
+    """Return why a frame's schema is not the contract's, or an empty string."""
+    have = {field.name: field.dataType for field in given}
+    need = {field.name: field.dataType for field in wanted}
+    if missing := sorted(need.keys() - have.keys()):
+        return f"columns {', '.join(missing)} are missing"
+    if extra := sorted(have.keys() - need.keys()):
+        return f"columns {', '.join(extra)} are not in it"
+    for name, kind in need.items():
+        if have[name].simpleString() != kind.simpleString():
+            return f"column {name} is {have[name].simpleString()}, not {kind.simpleString()}"
+    return ""
+
+
+def _comparable(contract: Contract, name: str) -> bool:
+    import pyarrow as pa
+
+    column = contract.column(name)
+    return not (column.is_variant or pa.types.is_map(column.type))
+
+
+def _has_repeated_keys(frame: DataFrame, key: Sequence[str]) -> bool:
+    return not frame.groupBy(*key).count().where("count > 1").isEmpty()
