@@ -463,6 +463,8 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 p = stop + 8
             elif hole < hole_end and hole_at[hole] == value - start:
                 at_out[n] = -1 - hole
+                if hole_length[hole] < length:
+                    status = TRUNCATED  # the entry ended within the value
                 length = hole_length[hole]
                 hole += 1
                 p = value
@@ -500,7 +502,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                     decode_out[decodes, 0] = n
                     decode_out[decodes, 1] = charset[top]
                     decodes += 1
-            if slot >= 0 and node_path[path_nodes[slot]] >= 0:
+            if status != TRUNCATED and slot >= 0 and node_path[path_nodes[slot]] >= 0:  # half a value is none
                 match_out[node_path[path_nodes[slot]], f] = n
             n += 1
             if status == TRUNCATED:
