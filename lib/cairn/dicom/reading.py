@@ -46,6 +46,26 @@ class HeaderBytes:
     holes: tuple[Hole, ...]
     pixel_offset: int | None
 
+    @property
+    def extent(self) -> int:
+        """Bytes of the header in its entry, the ones left out included."""
+        return len(self.data) + sum(hole.length for hole in self.holes)
+
+    def sha256(self) -> str:
+        """Return the hash (hex) of the kept bytes followed by the hashes of the values left out."""
+        digest = hashlib.sha256(self.data)
+        for hole in self.holes:
+            digest.update(hole.sha256)
+        return digest.hexdigest()
+
+    def holes_in_entry(self) -> list[tuple[int, Hole]]:
+        """Return each hole with its offset in the entry instead of in `data`."""
+        shift, out = 0, []
+        for hole in self.holes:
+            out.append((hole.offset + shift, hole))
+            shift += hole.length
+        return out
+
 
 @dataclass(frozen=True)
 class ReadLimits:

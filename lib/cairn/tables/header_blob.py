@@ -21,7 +21,7 @@ HEADER_BLOB = Contract(
         Column("header_bytes", pa.int64(), "Bytes from the entry's start to its pixel data, holes included.", nullable=False),
         Column("pixel_offset", pa.int64(), "Offset of the pixel data element, bytes; NULL when there is none."),
         Column("transfer_syntax_uid", pa.string(), "Transfer syntax of the dataset (file meta; as found out when that is missing or wrong)."),
-        Column("header_sha256", pa.string(), "SHA-256 (hex) of the bytes from the entry's start to its pixel data."),
+        Column("header_sha256", pa.string(), "SHA-256 (hex) of `header` followed by the hashes of the holes: equal headers, equal hash."),
         Column("holes", HOLES, "Long values left out of `header`: offset in the entry, length in bytes, SHA-256 (hex); in order."),
         Column("file_size", pa.int64(), "Size of the entry, bytes."),
         Column("run", pa.string(), "Run that wrote the row.", nullable=False),

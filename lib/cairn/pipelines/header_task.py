@@ -1,0 +1,185 @@
+"""What one task of the headers stage does: entries in, rows of `header_blob`, `instance` and `quarantine` out.
+
+No Spark in here: a task is a function over Arrow batches, so that it is tested from a plain Python prompt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from cairn.archive.reader import EntryAddress, read_entries
+from cairn.dicom.kernel import HeaderKernel, KernelLimits
+from cairn.dicom.reading import HeaderBytes, HeaderReader, ReadLimits
+from cairn.errors import CONDITIONS, EntryError
+from cairn.settings import Headers
+from cairn.tables.contract import Contract
+from cairn.tables.header_blob import HEADER_BLOB
+from cairn.tables.instance import INSTANCE
+from cairn.tables.quarantine import QUARANTINE
+
+STAGE = "headers"
+
+
+@dataclass
+class _Chunk:
+    """Headers on their way to the kernel, and entries that failed before it."""
+
+    entries: list[EntryAddress] = field(default_factory=list)
+    headers: list[HeaderBytes] = field(default_factory=list)
+    failed: list[tuple[EntryAddress, str]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, entry: EntryAddress, outcome: HeaderBytes | EntryError) -> None:
+        if isinstance(outcome, EntryError):
+            self.failed.append((entry, outcome.code))
+        else:
+            self.entries.append(entry)
+            self.headers.append(outcome)
+            self.size += len(outcome.data)
+
+
+class HeaderTask:
+    """Reads and parses the headers of one task's entries.
+
+    Parameters
+    ----------
+    settings : Headers
+        The ``headers`` section of the settings.
+    run : str
+        Run that writes the rows.
+    """
+
+    def __init__(self, settings: Headers, run: str) -> None:
+        self.settings = settings
+        self.run = run
+        limits = KernelLimits(settings.value_limit_bytes, inflated_limit_bytes=settings.header_limit_bytes)
+        self._kernel = HeaderKernel(INSTANCE.columns, limits)
+        self._reader = HeaderReader(
+            ReadLimits(settings.first_read_bytes, settings.blob_value_limit_bytes, settings.header_limit_bytes)
+        )
+        # pydicom warns about values; a value must not reach a log.
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Contract, pa.Table]]:
+        """Turn batches of `archive_entry` rows into rows of three tables.
+
+        Parameters
+        ----------
+        batches : iterable of pyarrow.RecordBatch
+            Columns of ``archive_entry``; entries of one container stand together.
+
+        Yields
+        ------
+        tuple of Contract and pyarrow.Table
+            Every entry is in exactly one of ``instance`` (with its ``header_blob``) and ``quarantine``.
+        """
+        for chunk in self._chunks(_addresses(batches)):
+            yield from self._parse(chunk)
+
+    def _chunks(self, entries: Iterable[list[EntryAddress]]) -> Iterator[_Chunk]:
+        """Read entries, and cut the stream where the kernel has enough."""
+        chunk = _Chunk()
+        for some in entries:
+            outcomes = read_entries(
+                some,
+                self._reader,
+                overlap=self.settings.overlap,
+                tries=self.settings.tries,
+                timeout_seconds=self.settings.timeout_seconds,
+            )
+            for entry, outcome in outcomes:
+                chunk.add(entry, outcome)
+                if len(chunk.headers) >= self.settings.kernel_rows or chunk.size >= self.settings.kernel_bytes:
+                    yield chunk
+                    chunk = _Chunk()
+        if chunk.entries or chunk.failed:
+            yield chunk
+
+    def _parse(self, chunk: _Chunk) -> Iterator[tuple[Contract, pa.Table]]:
+        failed = list(chunk.failed)
+        if chunk.headers:
+            batch = self._kernel.parse([header.data for header in chunk.headers], [header.holes for header in chunk.headers])
+            failed += [(chunk.entries[i], code) for i, code in batch.failures]
+            if batch.rows.size:
+                entries = [chunk.entries[i] for i in batch.rows]
+                headers = [chunk.headers[i] for i in batch.rows]
+                common = self._common(entries, headers)
+                yield HEADER_BLOB, self._blobs(headers, batch.transfer_syntax_uids, common)
+                yield INSTANCE, self._instances(batch.table, batch.parsers, common)
+        if failed:
+            yield QUARANTINE, self._quarantined(failed)
+
+    def _common(self, entries: list[EntryAddress], headers: list[HeaderBytes]) -> dict[str, pa.Array]:
+        """Return the columns that `header_blob` and `instance` share."""
+        return {
+            "uri": pa.array([entry.uri for entry in entries], pa.string()),
+            "content_version": pa.array([entry.content_version for entry in entries], pa.string()),
+            "run": pa.array([self.run] * len(entries), pa.string()),
+            "file_size": pa.array([entry.size for entry in entries], pa.int64()),
+            "header_bytes": pa.array([header.extent for header in headers], pa.int64()),
+            "pixel_offset": pa.array([header.pixel_offset for header in headers], pa.int64()),
+        }
+
+    def _blobs(self, headers: list[HeaderBytes], syntaxes: list[str | None], common: dict[str, pa.Array]) -> pa.Table:
+        holes = [
+            [{"offset": at, "length": hole.length, "sha256": hole.sha256.hex()} for at, hole in header.holes_in_entry()]
+            for header in headers
+        ]
+        columns = {
+            **common,
+            "header": pa.array([header.data for header in headers], pa.binary()),
+            "transfer_syntax_uid": pa.array(syntaxes, pa.string()),
+            "header_sha256": pa.array([header.sha256() for header in headers], pa.string()),
+            "holes": pa.array(holes, HEADER_BLOB.column("holes").type),
+        }
+        return _table(HEADER_BLOB, columns)
+
+    def _instances(self, parsed: pa.Table, parsers: list[str], common: dict[str, pa.Array]) -> pa.Table:
+        columns = {name: parsed.column(name) for name in parsed.column_names}
+        # Which of several entries with one SOP Instance UID is primary is decided afterwards, over the whole table.
+        columns["is_primary"] = pa.array(np.ones(parsed.num_rows, bool))
+        columns["parser"] = pa.array(parsers, pa.string())
+        return _table(INSTANCE, {**columns, **common})
+
+    def _quarantined(self, failed: list[tuple[EntryAddress, str]]) -> pa.Table:
+        """Return one row per entry that failed; its detail is what to do about it."""
+        codes = [code for _, code in failed]
+        columns = {
+            "uri": pa.array([entry.uri for entry, _ in failed], pa.string()),
+            "stage": pa.array([STAGE] * len(failed), pa.string()),
+            "content_version": pa.array([entry.content_version for entry, _ in failed], pa.string()),
+            "code": pa.array(codes, pa.string()),
+            "message": pa.array([CONDITIONS[code].message for code in codes], pa.string()),
+            "detail": pa.array([CONDITIONS[code].remedy for code in codes], pa.string()),
+            "file_size": pa.array([entry.size for entry, _ in failed], pa.int64()),
+            "run": pa.array([self.run] * len(failed), pa.string()),
+        }
+        return _table(QUARANTINE, columns)
+
+
+def _table(contract: Contract, columns: dict[str, pa.Array]) -> pa.Table:
+    """Return `columns` in a contract's order and schema."""
+    return pa.Table.from_arrays([columns[column.name] for column in contract.columns], schema=contract.arrow_schema)
+
+
+def _addresses(batches: Iterable[pa.RecordBatch]) -> Iterator[list[EntryAddress]]:
+    names = [name for name in EntryAddress.__slots__]
+    for batch in batches:
+        modified = batch.column(batch.schema.get_field_index("modified")).cast(pa.int64())
+        columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}
+        columns["modified"] = modified
+        yield [EntryAddress(*row) for row in zip(*(columns[name].to_pylist() for name in names), strict=True)]
+
+
+def header_task(settings: Headers, run: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[tuple[Contract, pa.Table]]]:
+    """Return the task as a function that makes its kernel where it runs, not where it is sent from."""
+
+    def run_task(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Contract, pa.Table]]:
+        return HeaderTask(settings, run)(batches)
+
+    return run_task
