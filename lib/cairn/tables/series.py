@@ -9,11 +9,12 @@ TEXTS = pa.list_(pa.string())
 
 KEY_ATTRIBUTES = taken({"series_instance_uid": "uid"}, "")
 
-COMPARED = taken(
+MODALITY = taken({"modality": "keep"}, "That of its images where a report shares the series; several: the smallest.")
+
+COMPARED = MODALITY + taken(
     {
         **PATIENT,
         **STUDY,
-        "modality": "keep",
         "series_number": "keep",
         "series_date": "date",
         "series_time": "keep",
