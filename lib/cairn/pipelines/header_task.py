@@ -6,8 +6,9 @@ No Spark in here: a task is a function over Arrow batches, so that it is tested 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -57,15 +58,14 @@ class HeaderTask:
     def __init__(self, settings: Headers, run: str) -> None:
         self.settings = settings
         self.run = run
-        limits = KernelLimits(settings.value_limit_bytes, inflated_limit_bytes=settings.header_limit_bytes)
-        self._kernel = HeaderKernel(INSTANCE.columns, limits)
+        self._kernel = _kernel(settings.value_limit_bytes, settings.header_limit_bytes)
         self._reader = HeaderReader(
             ReadLimits(settings.first_read_bytes, settings.blob_value_limit_bytes, settings.header_limit_bytes)
         )
         # pydicom warns about values; a value must not reach a log.
         logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Contract, pa.Table]]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         """Turn batches of `archive_entry` rows into rows of three tables.
 
         Parameters
@@ -75,8 +75,8 @@ class HeaderTask:
 
         Yields
         ------
-        tuple of Contract and pyarrow.Table
-            Every entry is in exactly one of ``instance`` (with its ``header_blob``) and ``quarantine``.
+        tuple of str and pyarrow.Table
+            Table name and rows. Every entry is in exactly one of ``instance`` (with its ``header_blob``) and ``quarantine``.
         """
         for chunk in self._chunks(_addresses(batches)):
             yield from self._parse(chunk)
@@ -100,7 +100,7 @@ class HeaderTask:
         if chunk.entries or chunk.failed:
             yield chunk
 
-    def _parse(self, chunk: _Chunk) -> Iterator[tuple[Contract, pa.Table]]:
+    def _parse(self, chunk: _Chunk) -> Iterator[tuple[str, pa.Table]]:
         failed = list(chunk.failed)
         if chunk.headers:
             batch = self._kernel.parse([header.data for header in chunk.headers], [header.holes for header in chunk.headers])
@@ -109,10 +109,10 @@ class HeaderTask:
                 entries = [chunk.entries[i] for i in batch.rows]
                 headers = [chunk.headers[i] for i in batch.rows]
                 common = self._common(entries, headers)
-                yield HEADER_BLOB, self._blobs(headers, batch.transfer_syntax_uids, common)
-                yield INSTANCE, self._instances(batch.table, batch.parsers, common)
+                yield HEADER_BLOB.name, self._blobs(headers, batch.transfer_syntax_uids, common)
+                yield INSTANCE.name, self._instances(batch.table, batch.parsers, common)
         if failed:
-            yield QUARANTINE, self._quarantined(failed)
+            yield QUARANTINE.name, self._quarantined(failed)
 
     def _common(self, entries: list[EntryAddress], headers: list[HeaderBytes]) -> dict[str, pa.Array]:
         """Return the columns that `header_blob` and `instance` share."""
@@ -176,10 +176,27 @@ def _addresses(batches: Iterable[pa.RecordBatch]) -> Iterator[list[EntryAddress]
         yield [EntryAddress(*row) for row in zip(*(columns[name].to_pylist() for name in names), strict=True)]
 
 
-def header_task(settings: Headers, run: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[tuple[Contract, pa.Table]]]:
-    """Return the task as a function that makes its kernel where it runs, not where it is sent from."""
+@lru_cache(maxsize=1)
+def _kernel(value_limit_bytes: int, header_limit_bytes: int) -> HeaderKernel:
+    """Return the kernel, made once per worker process."""
+    return HeaderKernel(INSTANCE.columns, KernelLimits(value_limit_bytes, inflated_limit_bytes=header_limit_bytes))
 
-    def run_task(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Contract, pa.Table]]:
-        return HeaderTask(settings, run)(batches)
 
-    return run_task
+@dataclass(frozen=True)
+class HeaderWork:
+    """The headers stage's work, as the stage runner sends it to the workers.
+
+    Parameters
+    ----------
+    settings : Headers
+        The ``headers`` section of the settings.
+    run : str
+        Run that writes the rows.
+    """
+
+    settings: Headers
+    run: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+        """Do one task's work; see :class:`HeaderTask`."""
+        return HeaderTask(self.settings, self.run)(batches)
