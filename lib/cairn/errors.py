@@ -115,6 +115,10 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "STAGE_FAILED": Condition(
         "Stage {stage} failed in a worker: {why}.", "What was committed stays; correct the cause and run again."
     ),
+    "INTENT_BROKEN": Condition(
+        "Batch {batch} of run {run} of stage {stage} was committed to some tables, and its files for the others are gone.",
+        "Restore the tables to the versions before that run (RESTORE TABLE), remove the note in _intents, run again.",
+    ),
     "ENTRIES_LOST": Condition(
         "Stage {stage} was given {given} entries and accounted for {accounted}.",
         "Nothing of the batch was committed; send the stage's name and the run id to the developers.",

@@ -21,15 +21,7 @@ from pydantic_core import ErrorDetails
 from cairn.errors import CairnError, nearest
 
 KIB, MIB = 1024, 1024 * 1024
-SECRET_WORDS = (
-    "secret",
-    "password",
-    "passwd",
-    "token",
-    "access.key",
-    "account.key",
-    "credential",
-)
+SECRET_WORDS = ("secret", "password", "passwd", "token", "access.key", "account.key", "credential")
 
 
 class Section(BaseModel):
@@ -42,35 +34,27 @@ class Warehouse(Section):
     """Where the zones lie. Any Hadoop file system, or a local folder."""
 
     root: str = Field(
-        "warehouse",
-        description="Folder or URI under which every zone without a root of its own lies.",
+        default="warehouse", description="Folder or URI under which every zone without a root of its own lies."
     )
-    identifiable: str = Field(
-        "", description="Root of the identifiable zone; empty: `<root>/identifiable`."
-    )
-    deidentified: str = Field(
-        "", description="Root of the de-identified zone; empty: `<root>/deidentified`."
-    )
-    ppz: str = Field("", description="Root of the project zones; empty: `<root>/ppz`.")
+    identifiable: str = Field(default="", description="Root of the identifiable zone; empty: `<root>/identifiable`.")
+    deidentified: str = Field(default="", description="Root of the de-identified zone; empty: `<root>/deidentified`.")
+    ppz: str = Field(default="", description="Root of the project zones; empty: `<root>/ppz`.")
 
 
 class Scratch(Section):
     """Where temporary files lie. They hold real values, so they belong to the identifiable zone."""
 
     root: str = Field(
-        "",
-        description="Shared scratch (work plans); empty: `_scratch` in the identifiable zone.",
+        default="", description="Shared scratch (work plans); empty: `_scratch` in the identifiable zone."
     )
     local: str = Field(
-        "",
+        default="",
         description="Folder of each machine for Spark's shuffle, blocks and artifacts; empty: the shared "
         "scratch when that is a local folder. Needed when the zone is an object store.",
     )
-    heartbeat_seconds: float = Field(
-        10, gt=0, description="How often a run shows that it lives."
-    )
+    heartbeat_seconds: float = Field(default=10, gt=0, description="How often a run shows that it lives.")
     dead_after_seconds: float = Field(
-        120,
+        default=120,
         gt=0,
         description="A run of another machine without a heartbeat for so long is dead; its leftovers go.",
     )
@@ -79,21 +63,11 @@ class Scratch(Section):
 class Inventory(Section):
     """Listing the archive."""
 
-    archive_depth: int = Field(
-        3, ge=0, description="How deep archives within archives are opened."
-    )
-    tries: int = Field(
-        3,
-        ge=1,
-        description="How often a folder or container is read before it is a fault.",
-    )
-    timeout_seconds: float = Field(
-        60, gt=0, description="Longest wait for one answer of the storage."
-    )
+    archive_depth: int = Field(default=3, ge=0, description="How deep archives within archives are opened.")
+    tries: int = Field(default=3, ge=1, description="How often a folder or container is read before it is a fault.")
+    timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for one answer of the storage.")
     entries_per_task: int = Field(
-        50_000,
-        ge=1,
-        description="Entries that one task lists before it gives work back.",
+        default=50_000, ge=1, description="Entries that one task lists before it gives work back."
     )
 
 
@@ -101,105 +75,71 @@ class Headers(Section):
     """Reading and parsing headers."""
 
     value_limit_bytes: int = Field(
-        16 * KIB,
-        ge=64,
-        description="Longer values are kept by length and hash in VARIANT.",
+        default=16 * KIB, ge=64, description="Longer values are kept by length and hash in VARIANT."
     )
     blob_value_limit_bytes: int = Field(
-        MIB, ge=64, description="Longer values are left out of `header_blob` (a hole)."
+        default=MIB, ge=64, description="Longer values are left out of `header_blob` (a hole)."
     )
     header_limit_bytes: int = Field(
-        64 * MIB, ge=1024, description="Larger headers, holes not counted, are faults."
+        default=64 * MIB, ge=1024, description="Larger headers, holes not counted, are faults."
     )
-    first_read_bytes: int = Field(
-        16 * KIB, ge=256, description="Bytes of the first read of an entry."
-    )
-    tries: int = Field(
-        3, ge=1, description="How often an entry is read before it is a fault."
-    )
-    timeout_seconds: float = Field(60, gt=0, description="Longest wait for one read.")
-    overlap: int = Field(
-        32, ge=1, description="Reads of one task under way at a time (object stores)."
-    )
-    kernel_rows: int = Field(
-        1024, ge=1, description="Headers that the kernel takes at a time."
-    )
-    kernel_bytes: int = Field(
-        32 * MIB, ge=KIB, description="Header bytes that the kernel takes at a time."
-    )
+    first_read_bytes: int = Field(default=16 * KIB, ge=256, description="Bytes of the first read of an entry.")
+    tries: int = Field(default=3, ge=1, description="How often an entry is read before it is a fault.")
+    timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for one read.")
+    overlap: int = Field(default=32, ge=1, description="Reads of one task under way at a time (object stores).")
+    kernel_rows: int = Field(default=1024, ge=1, description="Headers that the kernel takes at a time.")
+    kernel_bytes: int = Field(default=32 * MIB, ge=KIB, description="Header bytes that the kernel takes at a time.")
 
 
 class Stage(Section):
     """Batches of every resumable stage."""
 
     entries_per_batch: int = Field(
-        1_000_000,
-        ge=1,
-        description="Entries between two commits: what a kill costs at most.",
+        default=1_000_000, ge=1, description="Entries between two commits: what a kill costs at most."
     )
-    entries_per_task: int = Field(
-        50_000, ge=1, description="Entries of one task, which writes its own files."
-    )
-    rows_per_read: int = Field(
-        4096, ge=1, description="Entries that a task takes from the plan at a time."
-    )
-    rows_per_file: int = Field(
-        100_000, ge=1, description="Rows of one Parquet file at most."
-    )
-    file_bytes: int = Field(
-        256 * MIB, ge=MIB, description="Uncompressed bytes of one Parquet file, about."
-    )
+    entries_per_task: int = Field(default=50_000, ge=1, description="Entries of one task, which writes its own files.")
+    rows_per_read: int = Field(default=4096, ge=1, description="Entries that a task takes from the plan at a time.")
+    rows_per_file: int = Field(default=100_000, ge=1, description="Rows of one Parquet file at most.")
+    file_bytes: int = Field(default=256 * MIB, ge=MIB, description="Uncompressed bytes of one Parquet file, about.")
     row_group_bytes: int = Field(
-        32 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
+        default=32 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
     )
-    progress_seconds: float = Field(
-        5, gt=0, description="Time between two progress lines."
-    )
+    progress_seconds: float = Field(default=5, gt=0, description="Time between two progress lines.")
 
 
 class Spark(Section):
     """The Spark session."""
 
-    shuffle_partitions: int = Field(
-        0, ge=0, description="Partitions of a shuffle; 0: Spark's own choice."
-    )
-    arrow_batch_rows: int = Field(
-        4096, ge=1, description="Rows of one Arrow batch between JVM and Python."
-    )
-    encrypt_scratch: bool = Field(True, description="Encrypt shuffle and spill files.")
-    conf: dict[str, str] = Field(
-        default_factory=dict, description="Further Spark options, by their own names."
-    )
+    shuffle_partitions: int = Field(default=0, ge=0, description="Partitions of a shuffle; 0: Spark's own choice.")
+    arrow_batch_rows: int = Field(default=4096, ge=1, description="Rows of one Arrow batch between JVM and Python.")
+    encrypt_scratch: bool = Field(default=True, description="Encrypt shuffle and spill files.")
+    conf: dict[str, str] = Field(default_factory=dict, description="Further Spark options, by their own names.")
 
     @field_validator("conf")
     @classmethod
     def _no_secrets(cls, conf: dict[str, str]) -> dict[str, str]:
         for name in conf:
             if any(word in name.lower() for word in SECRET_WORDS):
-                raise ValueError(
-                    "secrets come from files or the environment, never from settings"
-                )
+                raise ValueError("secrets come from files or the environment, never from settings")
         return conf
 
 
 class Keys(Section):
     """Where secret keys lie (the keys themselves are never settings)."""
 
-    directory: str = Field(
-        "", description="Folder with the site's and the projects' key files, mode 0600."
-    )
+    directory: str = Field(default="", description="Folder with the site's and the projects' key files, mode 0600.")
 
 
 class Settings(Section):
     """All settings of all jobs."""
 
-    warehouse: Warehouse = Field(default_factory=Warehouse)
-    scratch: Scratch = Field(default_factory=Scratch)
-    inventory: Inventory = Field(default_factory=Inventory)
-    headers: Headers = Field(default_factory=Headers)
-    stage: Stage = Field(default_factory=Stage)
-    spark: Spark = Field(default_factory=Spark)
-    keys: Keys = Field(default_factory=Keys)
+    warehouse: Warehouse = Warehouse()
+    scratch: Scratch = Scratch()
+    inventory: Inventory = Inventory()
+    headers: Headers = Headers()
+    stage: Stage = Stage()
+    spark: Spark = Spark()
+    keys: Keys = Keys()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.
@@ -211,24 +151,17 @@ class Settings(Section):
         """
         if zone not in ZONES:
             raise KeyError(zone)
-        return (
-            getattr(self.warehouse, zone) or f"{self.warehouse.root.rstrip('/')}/{zone}"
-        )
+        return getattr(self.warehouse, zone) or f"{self.warehouse.root.rstrip('/')}/{zone}"
 
     @property
     def scratch_root(self) -> str:
         """The shared scratch root, in the identifiable zone unless set."""
-        return (
-            self.scratch.root
-            or f"{self.zone_root('identifiable').rstrip('/')}/_scratch"
-        )
+        return self.scratch.root or f"{self.zone_root('identifiable').rstrip('/')}/_scratch"
 
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of all settings as canonical JSON: the same settings give the same digest everywhere."""
-        text = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")
-        )
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -260,10 +193,7 @@ def load(
         UNKNOWN_SETTING, BAD_SETTING, SETTINGS_UNREADABLE.
     """
     layers = [(f"the file {file}", _read_file(file))] if file else []
-    layers += [
-        (f"the environment variable {name}", tree)
-        for name, tree in _environment(environment or {})
-    ]
+    layers += [(f"the environment variable {name}", tree) for name, tree in _environment(environment or {})]
     layers += [(f"--set {text}", _assignment(text)) for text in assignments]
     if warehouse:
         layers.append(("--warehouse", {"warehouse": {"root": warehouse}}))
@@ -271,9 +201,7 @@ def load(
     settings = Settings()
     for where, tree in layers:
         merged = _merge(merged, tree)
-        settings = _validated(
-            merged, where
-        )  # layer by layer, so that a fault names the layer it came with
+        settings = _validated(merged, where)  # layer by layer, so that a fault names the layer it came with
     return settings
 
 
@@ -287,13 +215,9 @@ def _validated(tree: dict[str, Any], where: str) -> Settings:
 def _as_cairn_error(detail: ErrorDetails, where: str) -> CairnError:
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return CairnError(
-            "UNKNOWN_SETTING", name=name, where=where, nearest=nearest(name, names())
-        )
+        return CairnError("UNKNOWN_SETTING", name=name, where=where, nearest=nearest(name, names()))
     shown = "a mapping" if isinstance(detail["input"], dict) else detail["input"]
-    return CairnError(
-        "BAD_SETTING", name=name, value=shown, why=detail["msg"], where=where
-    )
+    return CairnError("BAD_SETTING", name=name, value=shown, why=detail["msg"], where=where)
 
 
 def _read_file(file: str | Path) -> dict[str, Any]:
@@ -302,37 +226,24 @@ def _read_file(file: str | Path) -> dict[str, Any]:
     except OSError as fault:
         raise CairnError("SETTINGS_UNREADABLE", path=file, why=fault.strerror) from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise CairnError(
-            "SETTINGS_UNREADABLE", path=file, why="it is no YAML"
-        ) from None
+        raise CairnError("SETTINGS_UNREADABLE", path=file, why="it is no YAML") from None
     if not isinstance(tree, dict):
         raise CairnError("SETTINGS_UNREADABLE", path=file, why="it holds no sections")
     return tree
 
 
-def _environment(
-    environment: Mapping[str, str],
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for variable in sorted(environment):
         section, separator, name = variable.removeprefix("CAIRN_").partition("__")
         if variable.startswith("CAIRN_") and separator:
-            yield (
-                variable,
-                {section.lower(): {name.lower(): _scalar(environment[variable])}},
-            )
+            yield (variable, {section.lower(): {name.lower(): _scalar(environment[variable])}})
 
 
 def _assignment(text: str) -> dict[str, Any]:
     left, equals, value = text.partition("=")
     section, dot, name = left.strip().partition(".")
     if not (equals and dot and name):
-        raise CairnError(
-            "BAD_SETTING",
-            name=text,
-            value=value,
-            why="it is not section.name=value",
-            where="--set",
-        )
+        raise CairnError("BAD_SETTING", name=text, value=value, why="it is not section.name=value", where="--set")
     head, dot, rest = name.partition(".")  # spark.conf.<Spark's own dotted name>
     return {section: {head: {rest: value} if dot else _scalar(value)}}
 
@@ -356,13 +267,11 @@ def names() -> Iterable[str]:
     """Return every setting's dotted name, and the sections' names."""
     for section, field in Settings.model_fields.items():
         yield section
-        yield from (
-            f"{section}.{name}" for name in _section(field.annotation).model_fields
-        )
+        yield from (f"{section}.{name}" for name in _section(field.annotation).model_fields)
 
 
-def _section(annotation: type[Any] | None) -> type[Section]:
-    assert annotation is not None and issubclass(annotation, Section)
+def _section(annotation: Any) -> type[Section]:
+    assert issubclass(annotation, Section)
     return annotation
 
 
@@ -391,9 +300,7 @@ def page() -> str:
         for name, entry in model.model_fields.items():
             default = entry.get_default(call_default_factory=True)
             kind = getattr(entry.annotation, "__name__", str(entry.annotation))
-            lines.append(
-                f"| `{section}.{name}` | {kind} | `{json.dumps(default)}` | {entry.description} |"
-            )
+            lines.append(f"| `{section}.{name}` | {kind} | `{json.dumps(default)}` | {entry.description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -38,9 +38,7 @@ def last_version(spark: SparkSession, uri: str, application: str) -> int:
     return int(_transaction(spark, uri).txnVersion(application))
 
 
-def commit(
-    spark: SparkSession, uri: str, adds: Sequence[str], token: Token
-) -> int | None:
+def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token) -> int | None:
     """Commit files in one transaction, with the token.
 
     Parameters
@@ -62,27 +60,25 @@ def commit(
     transaction = _transaction(spark, uri)
     if transaction.txnVersion(token.application) >= token.version:
         return None
-    moment = max(
-        (json.loads(add)["add"]["modificationTime"] for add in adds), default=0
-    )
-    mark = {
-        "txn": {
-            "appId": token.application,
-            "version": token.version,
-            "lastUpdated": moment,
-        }
-    }
-    return int(
-        transaction.commit(_actions(spark, [*adds, json.dumps(mark)]), _append(spark))
-    )
+    moment = max((json.loads(add)["add"]["modificationTime"] for add in adds), default=0)
+    mark = {"txn": {"appId": token.application, "version": token.version, "lastUpdated": moment}}
+    return int(transaction.commit(_actions(spark, [*adds, json.dumps(mark)]), _append(spark)))
 
 
 def table_version(spark: SparkSession, uri: str) -> int:
     """Return the current version of a table."""
-    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(
-        spark._jsparkSession, uri
-    )
-    return int(log.update(False, _none(spark), _none(spark)).version())
+    return int(_snapshot(spark, uri).version())
+
+
+def table_property(spark: SparkSession, uri: str, name: str) -> str | None:
+    """Return a property of a table, or None when it is not set."""
+    found = _snapshot(spark, uri).metadata().configuration().get(name)
+    return None if found.isEmpty() else str(found.get())
+
+
+def _snapshot(spark: SparkSession, uri: str) -> Any:
+    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
+    return log.update(False, _none(spark), _none(spark))
 
 
 def _jvm(spark: SparkSession) -> Any:
@@ -94,9 +90,7 @@ def _none(spark: SparkSession) -> Any:
 
 
 def _transaction(spark: SparkSession, uri: str) -> Any:
-    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(
-        spark._jsparkSession, uri
-    )
+    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
     return log.startTransaction(_none(spark), _none(spark))
 
 
@@ -111,6 +105,4 @@ def _actions(spark: SparkSession, texts: Sequence[str]) -> Any:
 def _append(spark: SparkSession) -> Any:
     jvm = _jvm(spark)
     write = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")
-    return write(
-        jvm.org.apache.spark.sql.SaveMode.Append, *[_none(spark)] * WRITE_OPTIONS
-    )
+    return write(jvm.org.apache.spark.sql.SaveMode.Append, *[_none(spark)] * WRITE_OPTIONS)

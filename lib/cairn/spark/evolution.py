@@ -30,20 +30,13 @@ def follow(spark: SparkSession, contract: Contract) -> None:
 
 
 def _refuse_other_types(contract: Contract, existing: dict[str, StructField]) -> None:
-    for wanted in StructType.fromDDL(schema_sql(contract)):
+    schema = StructType.fromDDL(schema_sql(contract))
+    assert isinstance(schema, StructType)
+    for wanted in schema:
         found = existing.get(wanted.name)
-        if (
-            found is not None
-            and found.dataType.simpleString() != wanted.dataType.simpleString()
-        ):
-            kinds = (
-                f"{found.dataType.simpleString()}, not {wanted.dataType.simpleString()}"
-            )
-            raise CairnError(
-                "CONTRACT_BROKEN",
-                table=contract.full_name,
-                why=f"its column {wanted.name} is {kinds}",
-            )
+        if found is not None and found.dataType.simpleString() != wanted.dataType.simpleString():
+            kinds = f"{found.dataType.simpleString()}, not {wanted.dataType.simpleString()}"
+            raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=f"its column {wanted.name} is {kinds}")
     names = {column.name for column in contract.columns}
     for field in existing.values():
         if field.name not in names and not field.nullable:
@@ -51,51 +44,35 @@ def _refuse_other_types(contract: Contract, existing: dict[str, StructField]) ->
             raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=why)
 
 
-def _add_columns(
-    spark: SparkSession, contract: Contract, existing: dict[str, StructField]
-) -> None:
+def _add_columns(spark: SparkSession, contract: Contract, existing: dict[str, StructField]) -> None:
     added = []
     previous = ""
     for column in contract.columns:
         if column.name not in existing:
             place = f" AFTER {quoted(previous)}" if previous else " FIRST"
-            added.append(
-                f"{quoted(column.name)} {sql_type(column.type)} COMMENT {literal(column.comment)}{place}"
-            )
+            added.append(f"{quoted(column.name)} {sql_type(column.type)} COMMENT {literal(column.comment)}{place}")
         previous = column.name
     if added:
         spark.sql(f"ALTER TABLE {contract.full_name} ADD COLUMNS ({', '.join(added)})")
 
 
-def _follow_comments(
-    spark: SparkSession, contract: Contract, existing: dict[str, StructField]
-) -> None:
+def _follow_comments(spark: SparkSession, contract: Contract, existing: dict[str, StructField]) -> None:
     for column in contract.columns:
         found = existing.get(column.name)
         if found is not None and found.metadata.get("comment", "") != column.comment:
             comment = literal(column.comment)
-            spark.sql(
-                f"ALTER TABLE {contract.full_name} ALTER COLUMN {quoted(column.name)} COMMENT {comment}"
-            )
+            spark.sql(f"ALTER TABLE {contract.full_name} ALTER COLUMN {quoted(column.name)} COMMENT {comment}")
 
 
 def _follow_properties(spark: SparkSession, contract: Contract) -> None:
     detail = spark.sql(f"DESCRIBE DETAIL {contract.full_name}").first()
     assert detail is not None
-    differing = {
-        k: v
-        for k, v in table_properties(contract).items()
-        if detail["properties"].get(k) != v
-    }
+    differing = {k: v for k, v in table_properties(contract).items() if detail["properties"].get(k) != v}
     if differing:
         pairs = ", ".join(f"{literal(k)} = {literal(v)}" for k, v in differing.items())
         spark.sql(f"ALTER TABLE {contract.full_name} SET TBLPROPERTIES ({pairs})")
     if tuple(detail["clusteringColumns"] or ()) != contract.clustered_by:
         columns = ", ".join(quoted(name) for name in contract.clustered_by)
-        spark.sql(
-            f"ALTER TABLE {contract.full_name} CLUSTER BY {f'({columns})' if columns else 'NONE'}"
-        )
+        spark.sql(f"ALTER TABLE {contract.full_name} CLUSTER BY {f'({columns})' if columns else 'NONE'}")
     if (detail["description"] or "") != contract.comment:
-        spark.sql(
-            f"COMMENT ON TABLE {contract.full_name} IS {literal(contract.comment)}"
-        )
+        spark.sql(f"COMMENT ON TABLE {contract.full_name} IS {literal(contract.comment)}")

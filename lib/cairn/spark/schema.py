@@ -41,11 +41,7 @@ def sql_type(kind: pa.DataType) -> str:
     if pa.types.is_map(kind):
         return f"MAP<{sql_type(kind.key_type)},{sql_type(kind.item_type)}>"
     if pa.types.is_struct(kind):
-        return (
-            "STRUCT<"
-            + ",".join(f"{quoted(field.name)}:{sql_type(field.type)}" for field in kind)
-            + ">"
-        )
+        return "STRUCT<" + ",".join(f"{quoted(field.name)}:{sql_type(field.type)}" for field in kind) + ">"
     raise TypeError(f"no Spark type for Arrow type {kind}")
 
 
@@ -73,9 +69,7 @@ def column_sql(contract: Contract, column: Column, comment: bool = True) -> str:
 
 def schema_sql(contract: Contract) -> str:
     """Return the whole schema as DDL, e.g. for ``createDataFrame`` or ``mapInArrow``."""
-    return ", ".join(
-        column_sql(contract, column, comment=False) for column in contract.columns
-    )
+    return ", ".join(column_sql(contract, column, comment=False) for column in contract.columns)
 
 
 def table_properties(contract: Contract) -> dict[str, str]:
@@ -87,9 +81,7 @@ def table_properties(contract: Contract) -> dict[str, str]:
     return {
         "delta.enableChangeDataFeed": "true",
         "delta.enableDeletionVectors": "true",
-        "delta.dataSkippingStatsColumns": ",".join(
-            contract.statistics_columns or contract.key
-        ),
+        "delta.dataSkippingStatsColumns": ",".join(contract.statistics_columns or contract.key),
     }
 
 
@@ -105,13 +97,16 @@ def fingerprint(contract: Contract) -> str:
 
 def create_table_sql(contract: Contract, location: str) -> str:
     """Return the ``CREATE TABLE`` of a contract: types, NOT NULL, comments, clustering, properties."""
+    properties = {**table_properties(contract), FINGERPRINT: fingerprint(contract)}
+    listed = ", ".join(f"{literal(k)} = {literal(v)}" for k, v in properties.items())
+    return f"{_definition(contract)}\nLOCATION {literal(location)}\nTBLPROPERTIES ({listed})"
+
+
+def _definition(contract: Contract) -> str:
     columns = ",\n  ".join(column_sql(contract, column) for column in contract.columns)
-    properties = ", ".join(
-        f"{literal(k)} = {literal(v)}" for k, v in table_properties(contract).items()
-    )
     clustering = ", ".join(quoted(name) for name in contract.clustered_by)
     return (
         f"CREATE TABLE IF NOT EXISTS {contract.full_name} (\n  {columns}\n) USING DELTA\n"
         + (f"CLUSTER BY ({clustering})\n" if clustering else "")
-        + f"LOCATION {literal(location)}\nCOMMENT {literal(contract.comment)}\nTBLPROPERTIES ({properties})"
+        + f"COMMENT {literal(contract.comment)}"
     )

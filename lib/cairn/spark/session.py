@@ -1,11 +1,13 @@
 """The Spark session: one way to make it, with every choice and its reason.
 
-Scratch (shuffle, blocks, artifacts, temporary files) holds real values, so it lies in the identifiable zone's own scratch root,
-encrypted, and what a killed run left there is swept at the next start.
+Scratch (shuffle, blocks, artifacts, temporary files) holds real values, so it lies in the identifiable zone's own
+scratch root, encrypted, and what a killed run left there is swept at the next start.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 
 from pyspark import SparkConf
@@ -34,9 +36,8 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
     chosen = {
         **DELTA,
         "spark.sql.session.timeZone": "UTC",  # DICOM times have no zone; one rule for all machines
-        "spark.sql.execution.arrow.maxRecordsPerBatch": str(
-            settings.spark.arrow_batch_rows
-        ),
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # pyarrow reads the plans; INT96 is obsolete
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.spark.arrow_batch_rows),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.python.worker.reuse": "true",  # a worker loads the header kernel once, not once a task
         "spark.ui.showConsoleProgress": "false",  # Cairn prints its own progress
@@ -46,12 +47,12 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
     if settings.spark.shuffle_partitions:
         chosen["spark.sql.shuffle.partitions"] = str(settings.spark.shuffle_partitions)
     if settings.spark.encrypt_scratch:
-        chosen |= {
-            "spark.io.encryption.enabled": "true",
-            "spark.io.encryption.keySizeBits": "256",
-        }
+        chosen |= {"spark.io.encryption.enabled": "true", "spark.io.encryption.keySizeBits": "256"}
     if scratch:
         chosen |= {"spark.local.dir": scratch, "spark.executorEnv.TMPDIR": scratch}
+        chosen["spark.sql.warehouse.dir"] = (
+            f"{scratch}/default"  # nobody's tables; otherwise a folder in the current one
+        )
     return chosen | settings.spark.conf
 
 
@@ -72,6 +73,7 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
     SparkSession
         A new session, or the running one.
     """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run this Python unless the submitter said which
     given = SparkConf()  # what spark-submit and its properties file set
     builder = SparkSession.builder.appName(name)
     for option, value in options(settings, scratch).items():
@@ -83,16 +85,14 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
 
 
 def catalog_sql(settings: Settings) -> Iterator[str]:
-    """Yield the statements that make zones and tables known: the catalog is in memory, the tables are in their folders."""
+    """Yield the statements that make zones and tables known: the catalog itself is in memory only."""
     for zone in ZONES[:2]:
         root = Folder(settings.zone_root(zone))
         if not root.exists():
             continue
         yield f"CREATE SCHEMA IF NOT EXISTS {quoted(zone)} LOCATION {literal(root.hadoop_uri)}"
         for table in root.names(folders=True):
-            if not table.startswith(("_", ".")) and root.child(table).exists(
-                "_delta_log"
-            ):
+            if not table.startswith(("_", ".")) and root.child(table).exists("_delta_log"):
                 location = literal(root.child(table).hadoop_uri)
                 yield f"CREATE TABLE IF NOT EXISTS {quoted(zone)}.{quoted(table)} USING DELTA LOCATION {location}"
 

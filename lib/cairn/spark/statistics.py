@@ -1,7 +1,7 @@
 """Per-file statistics as Delta keeps them in its log: what lets a query skip a file, so they must be true.
 
-A wrong minimum loses rows in queries. Where no true bound can be written (a NaN, a date that JSON's reader does not take)
-there is none, and the file is simply never skipped. Source: Delta protocol, "Per-file Statistics".
+A wrong minimum loses rows in queries. Where no true bound can be written (a NaN, a date that JSON's reader does not
+take) there is none, and the file is simply never skipped. Source: Delta protocol, "Per-file Statistics".
 """
 
 from __future__ import annotations
@@ -46,31 +46,20 @@ class FileStatistics:
                 self._widen(name, _bounds(column))
 
     def _widen(self, name: str, found: tuple[Any, Any] | None) -> None:
-        if name not in self._bounds:
-            self._bounds[name] = found
-            return
-        known = self._bounds[name]
-        both = known is not None and found is not None
-        self._bounds[name] = (
-            (min(known[0], found[0]), max(known[1], found[1])) if both else None
-        )  # type: ignore[index]
+        known = self._bounds.get(name, found)
+        if known is None or found is None:
+            self._bounds[name] = None
+        else:
+            self._bounds[name] = min(known[0], found[0]), max(known[1], found[1])
 
     def as_json(self) -> str:
         """Return the ``stats`` text of the file's ``add`` action."""
-        shown = {
-            name: _written(bounds)
-            for name, bounds in self._bounds.items()
-            if bounds is not None
-        }
+        shown = {name: _written(bounds) for name, bounds in self._bounds.items() if bounds is not None}
         return json.dumps(
             {
                 "numRecords": self._rows,
-                "minValues": {
-                    name: pair[0] for name, pair in shown.items() if pair is not None
-                },
-                "maxValues": {
-                    name: pair[1] for name, pair in shown.items() if pair is not None
-                },
+                "minValues": {name: pair[0] for name, pair in shown.items() if pair is not None},
+                "maxValues": {name: pair[1] for name, pair in shown.items() if pair is not None},
                 "nullCount": self._nulls,
                 "tightBounds": True,
             },
@@ -82,18 +71,12 @@ def _bounds(column: pa.ChunkedArray) -> tuple[Any, Any] | None:
     """Return minimum and maximum of a column that is not all NULL, or None when no true bound can be told."""
     kind = column.type
     if pa.types.is_string(kind):
-        found = pc.min_max(
-            column.cast(pa.binary())
-        )  # Spark orders strings by their UTF-8 bytes
+        found = pc.min_max(column.cast(pa.binary()))  # Spark orders strings by their UTF-8 bytes
         return found["min"].as_py(), found["max"].as_py()
     if pa.types.is_floating(kind):
         finite = pc.all(pc.is_finite(column)).as_py()
         return _min_max(column) if finite else None
-    if (
-        pa.types.is_integer(kind)
-        or pa.types.is_date(kind)
-        or pa.types.is_timestamp(kind)
-    ):
+    if pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return _min_max(column)
     return None
 
@@ -140,16 +123,7 @@ def truncated_maximum(text: str) -> str:
 
 def _moment(moment: datetime.datetime, up: bool = False) -> str:
     """Return a timestamp in milliseconds, UTC; rounded down, or up for a maximum."""
-    whole = moment.astimezone(datetime.UTC).replace(
-        microsecond=moment.microsecond // 1000 * 1000
-    )
-    if (
-        up
-        and whole < moment
-        and whole <= datetime.datetime.max.replace(tzinfo=datetime.UTC) - MILLISECOND
-    ):
+    whole = moment.astimezone(datetime.UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+    if up and whole < moment and whole <= datetime.datetime.max.replace(tzinfo=datetime.UTC) - MILLISECOND:
         whole += MILLISECOND
-    return (
-        whole.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0")
-        + f"{whole.microsecond // 1000:03d}Z"
-    )
+    return whole.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0") + f"{whole.microsecond // 1000:03d}Z"

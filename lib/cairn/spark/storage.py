@@ -1,8 +1,8 @@
 """One way to small and large files on any file system that holds a zone. No pyspark here: workers use it.
 
 Spark knows a zone by its Hadoop URI (``file:``, ``s3a:``, ``abfs:``, ``hdfs:`` …); workers, plans, intents and locks
-reach the same place through pyarrow's own file systems, or through fsspec for any other scheme. Credentials come from the
-environment of those libraries, never from settings.
+reach the same place through pyarrow's own file systems, or through fsspec for any other scheme. Credentials come from
+the environment of those libraries, never from settings.
 """
 
 from __future__ import annotations
@@ -101,11 +101,7 @@ class Folder:
         """Return the names of the files (or folders) directly in it, sorted; none when it does not exist."""
         wanted = pafs.FileType.Directory if folders else pafs.FileType.File
         selector = pafs.FileSelector(self.path, allow_not_found=True)
-        return sorted(
-            info.base_name
-            for info in self.filesystem.get_file_info(selector)
-            if info.type == wanted
-        )
+        return sorted(info.base_name for info in self.filesystem.get_file_info(selector) if info.type == wanted)
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
@@ -115,7 +111,8 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all: readers see the old bytes or the new ones, also after a kill.
 
-        On a local file system the bytes are on the disk before the name shows them; an object store puts a file at once.
+        On a local file system the bytes are on the disk before the name shows them; an object store puts a file at
+        once.
         """
         with disk_faults(self.uri):
             if self.is_local:
@@ -140,9 +137,7 @@ class Folder:
 
 
 def _write_local(path: str, content: bytes) -> None:
-    temporary = str(
-        PurePosixPath(path).with_name(f".{PurePosixPath(path).name}.{os.getpid()}")
-    )
+    temporary = str(PurePosixPath(path).with_name(f".{PurePosixPath(path).name}.{os.getpid()}"))
     try:
         with open(temporary, "wb") as stream:
             stream.write(content)
@@ -169,14 +164,7 @@ class disk_faults:  # noqa: N801 - reads as a statement: ``with disk_faults(root
     def __enter__(self) -> None:
         return None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: object,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
         full = (errno.ENOSPC, errno.EDQUOT)
-        if isinstance(fault, OSError) and (
-            fault.errno in full or "No space left" in str(fault)
-        ):
+        if isinstance(fault, OSError) and (fault.errno in full or "No space left" in str(fault)):
             raise CairnError("NO_DISK", path=self.place) from None

@@ -1,13 +1,15 @@
 """The store: the only code that writes Delta.
 
-Two ways in: DataFrames (:meth:`Store.append`, :meth:`Store.upsert`, :meth:`Store.delete_keys`), and Parquet files that workers
-wrote from Arrow, committed in one transaction (:meth:`Store.commit_files`). Both refuse what breaks the contract.
+Two ways in: DataFrames (:meth:`Store.append`, :meth:`Store.upsert`, :meth:`Store.delete_keys`), and Parquet files that
+workers wrote from Arrow, committed in one transaction (:meth:`Store.commit_files`). Both refuse what breaks the
+contract.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -16,14 +18,9 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.spark import delta_log, evolution
 from cairn.spark.delta_log import Token
-from cairn.spark.schema import (
-    create_table_sql,
-    is_required,
-    literal,
-    quoted,
-    schema_sql,
-)
+from cairn.spark.schema import FINGERPRINT, create_table_sql, fingerprint, is_required, literal, quoted, schema_sql
 from cairn.spark.storage import Folder
+from cairn.spark.worker_files import write_file
 from cairn.tables.contract import Contract
 
 MAKER = {
@@ -65,8 +62,8 @@ class Store:
     def ensure(self, *contracts: Contract) -> None:
         """Create the tables that are missing and bring the others up to their contracts.
 
-        New columns are added (a column new to an old table is nullable in Delta; the writers still refuse NULL in it); comments,
-        clustering and properties follow the contract. A column that changed its type is refused.
+        New columns are added (a column new to an old table is nullable in Delta; the writers still refuse NULL in it);
+        comments, clustering and properties follow the contract. A column that changed its type is refused.
 
         Raises
         ------
@@ -75,9 +72,7 @@ class Store:
         """
         for contract in contracts:
             root = Folder(self.settings.zone_root(contract.zone)).make()
-            self.spark.sql(
-                f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.zone)} LOCATION {literal(root.hadoop_uri)}"
-            )
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.zone)} LOCATION {literal(root.hadoop_uri)}")
             if self.exists(contract):
                 self.register(contract)
                 followed = delta_log.table_property(self.spark, self.location(contract), FINGERPRINT)
@@ -89,9 +84,7 @@ class Store:
     def register(self, contract: Contract) -> None:
         """Make an existing table known to this session's catalog as ``zone.name``."""
         if not self.spark.catalog.tableExists(contract.full_name):
-            self.spark.sql(
-                f"CREATE TABLE {contract.full_name} USING DELTA LOCATION {literal(self.location(contract))}"
-            )
+            self.spark.sql(f"CREATE TABLE {contract.full_name} USING DELTA LOCATION {literal(self.location(contract))}")
 
     def read(self, contract: Contract, version: int | None = None) -> DataFrame:
         """Return a table, as it is now or as it was at a version.
@@ -103,9 +96,7 @@ class Store:
         """
         if not self.exists(contract):
             raise CairnError(
-                "TABLE_MISSING",
-                table=contract.full_name,
-                job=MAKER.get(contract.name, "the job that makes it"),
+                "TABLE_MISSING", table=contract.full_name, job=MAKER.get(contract.name, "the job that makes it")
             )
         reader = self.spark.read.format("delta")
         if version is not None:
@@ -114,11 +105,7 @@ class Store:
 
     def changes(self, contract: Contract, since: int) -> DataFrame:
         """Return the table's change data feed from version `since` on (inclusive)."""
-        reader = (
-            self.spark.read.format("delta")
-            .option("readChangeFeed", "true")
-            .option("startingVersion", since)
-        )
+        reader = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since)
         return reader.load(self.location(contract))
 
     def version(self, contract: Contract) -> int | None:
@@ -127,13 +114,7 @@ class Store:
             return None
         return delta_log.table_version(self.spark, self.location(contract))
 
-    def append(
-        self,
-        contract: Contract,
-        frame: DataFrame,
-        token: Token | None = None,
-        unique: bool = False,
-    ) -> None:
+    def append(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Append rows.
 
         Parameters
@@ -156,18 +137,10 @@ class Store:
         checked = self._checked(contract, frame, unique)
         writer = checked.write.format("delta").mode("append")
         if token is not None:
-            writer = writer.option("txnAppId", token.application).option(
-                "txnVersion", token.version
-            )
+            writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
         self._guarded(contract, lambda: writer.save(self.location(contract)))
 
-    def upsert(
-        self,
-        contract: Contract,
-        frame: DataFrame,
-        unique: bool = False,
-        ignore: Sequence[str] = (),
-    ) -> None:
+    def upsert(self, contract: Contract, frame: DataFrame, unique: bool = False, ignore: Sequence[str] = ()) -> None:
         """Insert rows whose key is new and update those that differ; equal rows are not touched.
 
         Parameters
@@ -179,60 +152,33 @@ class Store:
         unique : bool
             The caller guarantees unique keys.
         ignore : sequence of str
-            Columns whose difference alone is no change, e.g. ``run``. VARIANT and MAP columns cannot be compared and never
-            count as a difference: let a hash or version column speak for them.
+            Columns whose difference alone is no change, e.g. ``run``. VARIANT and MAP columns cannot be compared and
+            never count as a difference: let a hash or version column speak for them.
         """
         checked = self._checked(contract, frame, unique)
         columns = [c.name for c in contract.columns if c.name not in contract.key]
-        compared = [
-            name
-            for name in columns
-            if name not in ignore and _comparable(contract, name)
-        ]
-        differs = (
-            " OR ".join(f"NOT (t.{quoted(n)} <=> s.{quoted(n)})" for n in compared)
-            or "false"
-        )
+        compared = [name for name in columns if name not in ignore and _comparable(contract, name)]
+        differs = " OR ".join(f"NOT (t.{quoted(n)} <=> s.{quoted(n)})" for n in compared) or "false"
         merge = self._merge_into(contract, checked)
         if columns:
-            merge = merge.whenMatchedUpdate(
-                condition=differs, set={quoted(n): f"s.{quoted(n)}" for n in columns}
-            )
+            merge = merge.whenMatchedUpdate(condition=differs, set={quoted(n): f"s.{quoted(n)}" for n in columns})
         values = {quoted(c.name): f"s.{quoted(c.name)}" for c in contract.columns}
-        self._guarded(
-            contract, lambda: merge.whenNotMatchedInsert(values=values).execute()
-        )
+        self._guarded(contract, lambda: merge.whenNotMatchedInsert(values=values).execute())
 
-    def delete_keys(
-        self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()
-    ) -> None:
-        """Delete the rows whose `on` columns (the key unless given) occur in `keys`. Doing it twice changes nothing more."""
+    def delete_keys(self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()) -> None:
+        """Delete the rows whose `on` columns (the key unless given) occur in `keys`; doing it twice changes nothing."""
         names = list(on or contract.key)
         merge = self._merge_into(contract, keys.select(*names).distinct(), names)
         merge.whenMatchedDelete().execute()
 
-    def replace(
-        self,
-        contract: Contract,
-        frame: DataFrame,
-        token: Token | None = None,
-        unique: bool = False,
-    ) -> None:
+    def replace(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Replace all rows of a table in one commit; earlier versions stay reachable."""
-        writer = (
-            self._checked(contract, frame, unique)
-            .write.format("delta")
-            .mode("overwrite")
-        )
+        writer = self._checked(contract, frame, unique).write.format("delta").mode("overwrite")
         if token is not None:
-            writer = writer.option("txnAppId", token.application).option(
-                "txnVersion", token.version
-            )
+            writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
         self._guarded(contract, lambda: writer.save(self.location(contract)))
 
-    def commit_files(
-        self, contract: Contract, adds: Sequence[str], token: Token
-    ) -> int | None:
+    def commit_files(self, contract: Contract, adds: Sequence[str], token: Token) -> int | None:
         """Commit Parquet files that lie in the table's folder, in one transaction.
 
         Parameters
@@ -251,35 +197,46 @@ class Store:
         """
         return delta_log.commit(self.spark, self.location(contract), adds, token)
 
+    def append_rows(
+        self, contract: Contract, rows: Sequence[dict[str, object]], token: Token, modified: int
+    ) -> int | None:
+        """Append a few rows from the driver, without a Spark job.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table.
+        rows : sequence of dict
+            Column name to value.
+        token : Token
+            As in :meth:`commit_files`; its application id and version must be unique in the table.
+        modified : int
+            Milliseconds since the epoch.
+        """
+        as_pairs = [{n: list(v.items()) if isinstance(v, dict) else v for n, v in row.items()} for row in rows]
+        table = pa.Table.from_pylist(as_pairs, schema=contract.arrow_schema)
+        name = f"part-{token.application.replace('/', '-')}-{token.version}.zstd.parquet"
+        return self.commit_files(contract, [write_file(contract, table, self.folder(contract), name, modified)], token)
+
     def _checked(self, contract: Contract, frame: DataFrame, unique: bool) -> DataFrame:
-        if why := schema_fault(frame.schema, StructType.fromDDL(schema_sql(contract))):
+        if why := schema_fault(frame.schema, spark_schema(contract)):
             raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=why)
         ordered = frame.select(*[quoted(c.name) for c in contract.columns])
         if not unique and _has_repeated_keys(ordered, contract.key):
             raise CairnError(
-                "CONTRACT_BROKEN",
-                table=contract.full_name,
-                why=f"({', '.join(contract.key)}) is not unique",
+                "CONTRACT_BROKEN", table=contract.full_name, why=f"({', '.join(contract.key)}) is not unique"
             )
         required = [c.name for c in contract.columns if is_required(contract, c)]
-        for name in (
-            required
-        ):  # Delta checks NOT NULL columns itself, except those that came by evolution
+        for name in required:  # Delta checks NOT NULL columns itself, except those that came by evolution
             refusal = f"[CONTRACT_BROKEN] NULL in column {name}"
-            checked = F.when(
-                F.col(quoted(name)).isNull(), F.raise_error(F.lit(refusal))
-            ).otherwise(F.col(quoted(name)))
+            checked = F.when(F.col(quoted(name)).isNull(), F.raise_error(F.lit(refusal))).otherwise(F.col(quoted(name)))
             ordered = ordered.withColumn(name, checked)
         return ordered
 
-    def _merge_into(
-        self, contract: Contract, source: DataFrame, on: Sequence[str] = ()
-    ):  # type: ignore[no-untyped-def]
+    def _merge_into(self, contract: Contract, source: DataFrame, on: Sequence[str] = ()):  # type: ignore[no-untyped-def]
         from delta.tables import DeltaTable
 
-        condition = " AND ".join(
-            f"t.{quoted(n)} = s.{quoted(n)}" for n in on or contract.key
-        )
+        condition = " AND ".join(f"t.{quoted(n)} = s.{quoted(n)}" for n in on or contract.key)
         target = DeltaTable.forPath(self.spark, self.location(contract)).alias("t")
         return target.merge(source.alias("s"), condition)
 
@@ -293,17 +250,16 @@ class Store:
         except (Py4JJavaError, PySparkException) as fault:
             text = str(fault)
             if "[CONTRACT_BROKEN] NULL in column " in text:
-                column = (
-                    text.split("[CONTRACT_BROKEN] NULL in column ")[1]
-                    .split()[0]
-                    .strip("'\".")
-                )
-                raise CairnError(
-                    "CONTRACT_BROKEN",
-                    table=contract.full_name,
-                    why=f"NULL in column {column}",
-                ) from None
+                column = text.split("[CONTRACT_BROKEN] NULL in column ")[1].split()[0].strip("'\".")
+                raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=f"NULL in column {column}") from None
             raise
+
+
+def spark_schema(contract: Contract) -> StructType:
+    """Return the contract's schema as Spark has it."""
+    schema = StructType.fromDDL(schema_sql(contract))
+    assert isinstance(schema, StructType)
+    return schema
 
 
 def schema_fault(given: StructType, wanted: StructType) -> str:
@@ -321,8 +277,6 @@ def schema_fault(given: StructType, wanted: StructType) -> str:
 
 
 def _comparable(contract: Contract, name: str) -> bool:
-    import pyarrow as pa
-
     column = contract.column(name)
     return not (column.is_variant or pa.types.is_map(column.type))
 

@@ -1,9 +1,9 @@
 """The Parquet files that workers write by themselves, with the promise that Delta's log needs.
 
 Spark's own row path costs six times the CPU (docs/machinery.md). What Spark would have checked is checked here:
-the schema equals the contract's, required columns hold no NULL, statistics are true, names are unique. A file becomes part of a
-table only when :meth:`cairn.spark.store.Store.commit_files` commits its ``add`` action; a file without one is an orphan that
-VACUUM removes. No pyspark here.
+the schema equals the contract's, required columns hold no NULL, statistics are true, names are unique. A file becomes
+part of a table only when :meth:`cairn.spark.store.Store.commit_files` commits its ``add`` action; a file without one is
+an orphan that VACUUM removes. No pyspark here.
 
 Source: Delta protocol, "Add File and Remove File", "Per-file Statistics"; Parquet, "Variant Binary Encoding".
 """
@@ -25,9 +25,7 @@ from cairn.spark.storage import Folder, disk_faults
 from cairn.tables.contract import Contract
 
 ZSTD_LEVEL = 1  # level 3 makes files 10 % smaller and costs half as much CPU again
-PLAIN_BYTES = (
-    64  # average length from which a dictionary of a string column seldom pays
-)
+PLAIN_BYTES = 64  # average length from which a dictionary of a string column seldom pays
 SPARK_VERSION = "4.2.0"  # Spark reads dates before 1582 of a file without it as if they were in the hybrid calendar
 
 
@@ -92,9 +90,7 @@ class FileWriter:
             self._writer.close()
             self._writer = None
             self._stream.close()
-            size = self.folder.filesystem.get_file_info(
-                self.folder.file(self.name)
-            ).size
+            size = self.folder.filesystem.get_file_info(self.folder.file(self.name)).size
         add = {
             "path": quote(self.name),
             "partitionValues": {},
@@ -120,14 +116,10 @@ class FileWriter:
     def _open(self) -> None:
         if self.folder.exists(self.name):
             raise FileExistsError("a data file of this name exists already")
-        self._stream = self.folder.filesystem.open_output_stream(
-            self.folder.file(self.name)
-        )
+        self._stream = self.folder.filesystem.open_output_stream(self.folder.file(self.name))
         self._writer = pq.ParquetWriter(
             self._stream,
-            self.contract.arrow_schema.with_metadata(
-                {"org.apache.spark.version": SPARK_VERSION}
-            ),
+            self.contract.arrow_schema.with_metadata({"org.apache.spark.version": SPARK_VERSION}),
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             use_dictionary=list(_leaves_with_dictionary(self.contract)),
@@ -181,9 +173,7 @@ def write_file(
     writer = FileWriter(contract, folder, name, modified, row_group_bytes)
     done = False
     try:
-        rows_per_group = max(
-            1, int(row_group_bytes / max(1.0, table.nbytes / max(1, table.num_rows)))
-        )
+        rows_per_group = max(1, int(row_group_bytes / max(1.0, table.nbytes / max(1, table.num_rows))))
         for batch in table.to_batches(max_chunksize=rows_per_group):
             writer.write(batch)
         action = writer.close()
@@ -202,18 +192,10 @@ def file_name(run: str, batch: int, task: int, attempt: int, number: int) -> str
 def check_rows(contract: Contract, rows: pa.RecordBatch | pa.Table) -> None:
     """Refuse rows that break the contract (CONTRACT_BROKEN): schema, order of columns, NULL where none may be."""
     if not rows.schema.equals(contract.arrow_schema):
-        raise CairnError(
-            "CONTRACT_BROKEN",
-            table=contract.full_name,
-            why=_difference(contract, rows.schema),
-        )
+        raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=_difference(contract, rows.schema))
     for place, declared in enumerate(contract.arrow_schema):
         if not declared.nullable and rows.column(place).null_count:
-            raise CairnError(
-                "CONTRACT_BROKEN",
-                table=contract.full_name,
-                why=f"NULL in column {declared.name}",
-            )
+            raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=f"NULL in column {declared.name}")
 
 
 def _difference(contract: Contract, schema: pa.Schema) -> str:
@@ -226,7 +208,9 @@ def _difference(contract: Contract, schema: pa.Schema) -> str:
         return "the columns are in another order"
     for declared, field_given in zip(contract.arrow_schema, schema, strict=True):
         if not declared.equals(field_given):
-            return f"column {declared.name} is {field_given.type} (nullable {field_given.nullable}), not {declared.type}"
+            return (
+                f"column {declared.name} is {field_given.type} (nullable {field_given.nullable}), not {declared.type}"
+            )
     return "the schema differs"
 
 
@@ -236,16 +220,6 @@ def _leaves_with_dictionary(contract: Contract) -> Sequence[str]:
     Parquet falls back by itself when a dictionary grows too large; leaving out what is surely unique saves the try.
     """
     unique = {*contract.key, "uri", "sop_instance_uid", "header_sha256"}
-    scalar = [
-        c
-        for c in contract.columns
-        if not pa.types.is_nested(c.type) and not pa.types.is_binary(c.type)
-    ]
-    lists = [
-        c
-        for c in contract.columns
-        if pa.types.is_list(c.type) and pa.types.is_string(c.type.value_type)
-    ]
-    return [c.name for c in scalar if c.name not in unique] + [
-        f"{c.name}.list.element" for c in lists
-    ]
+    scalar = [c for c in contract.columns if not pa.types.is_nested(c.type) and not pa.types.is_binary(c.type)]
+    lists = [c for c in contract.columns if pa.types.is_list(c.type) and pa.types.is_string(c.type.value_type)]
+    return [c.name for c in scalar if c.name not in unique] + [f"{c.name}.list.element" for c in lists]

@@ -1,4 +1,7 @@
-"""The data dictionary page, made from the contracts. ``python -m cairn.tables.dictionary`` prints docs/data-dictionary.md."""
+"""The data dictionary page, made from the contracts.
+
+``python -m cairn.tables.dictionary`` prints docs/data-dictionary.md.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,7 @@ def type_name(kind: pa.DataType) -> str:
     if pa.types.is_map(kind):
         return f"map<{type_name(kind.key_type)},{type_name(kind.item_type)}>"
     if pa.types.is_struct(kind):
-        return (
-            "struct<"
-            + ",".join(f"{field.name}:{type_name(field.type)}" for field in kind)
-            + ">"
-        )
+        return "struct<" + ",".join(f"{field.name}:{type_name(field.type)}" for field in kind) + ">"
     return NAMES.get(str(kind), str(kind))
 
 
@@ -39,13 +38,10 @@ def page() -> str:
     lines = [
         "# Data dictionary",
         "",
-        "Made from the contracts in `lib/cairn/tables` by `python -m cairn.tables.dictionary > docs/data-dictionary.md`;",
-        "do not edit. Columns in **bold** are the key; *crosses* says how a column enters the de-identified zone.",
+        "Made from the contracts in `lib/cairn/tables`: `python -m cairn.tables.dictionary > docs/data-dictionary.md`.",
+        "Do not edit. Columns in **bold** are the key; *crosses* says how a column enters the de-identified zone.",
         "",
-        *(
-            f"- [{c.full_name}](#{c.full_name.replace('.', '')}): {c.comment}"
-            for c in tables
-        ),
+        *(f"- [{c.full_name}](#{c.full_name.replace('.', '')}): {c.comment}" for c in tables),
     ]
     for contract in tables:
         lines += _table(contract)
@@ -53,11 +49,7 @@ def page() -> str:
 
 
 def _table(contract: Contract) -> list[str]:
-    clustering = (
-        f" Clustered by {', '.join(contract.clustered_by)}."
-        if contract.clustered_by
-        else ""
-    )
+    clustering = f" Clustered by {', '.join(contract.clustered_by)}." if contract.clustered_by else ""
     return [
         "",
         f"## {contract.full_name}",
@@ -74,9 +66,7 @@ def _row(contract: Contract, column: Column) -> str:
     name = f"**{column.name}**" if column.name in contract.key else column.name
     origin = "<br>".join(column.paths)
     comment = column.comment.replace("|", "\\|")
-    return (
-        f"| {name} | {type_name(column.type)} | {comment} | {origin} | {column.rule} |"
-    )
+    return f"| {name} | {type_name(column.type)} | {comment} | {origin} | {column.rule} |"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""All contracts: every :class:`Contract` that a module of :mod:`cairn.tables` defines. Adding a table is adding a module."""
+"""All contracts: every :class:`Contract` that a module of :mod:`cairn.tables` defines.
+
+Adding a table is adding a module.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,7 @@ def contracts() -> dict[str, Contract]:
     """
     found: dict[str, Contract] = {}
     for module in pkgutil.iter_modules(cairn.tables.__path__):
-        for value in vars(
-            importlib.import_module(f"cairn.tables.{module.name}")
-        ).values():
+        for value in vars(importlib.import_module(f"cairn.tables.{module.name}")).values():
             if isinstance(value, Contract):
                 if found.setdefault(value.full_name, value) is not value:
                     raise ValueError(f"{value.full_name} is defined twice")
