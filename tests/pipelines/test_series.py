@@ -73,11 +73,11 @@ def frame(session, rows: list[dict]):
 
 
 def series_of(session, rows) -> dict[str, dict]:
-    return {row.series_instance_uid: row.asDict() for row in series_rows(frame(session, rows)).collect()}
+    return {row.series_instance_uid: row.asDict() for row in series_rows(frame(session, rows)).coalesce(1).collect()}
 
 
 def study_of(session, rows) -> dict[str, dict]:
-    return {row.study_instance_uid: row.asDict() for row in study_rows(frame(session, rows)).collect()}
+    return {row.study_instance_uid: row.asDict() for row in study_rows(frame(session, rows)).coalesce(1).collect()}
 
 
 def test_columns_are_those_of_the_contract(session):

@@ -1,0 +1,176 @@
+"""`series` and `study`: who is primary, which series and studies changed, describe them anew, write what differs.
+
+Incremental by Delta's change data feed: only series and studies with an instance that was added, changed or removed since
+the versions that the last run recorded. Without such a record everything is described anew; rows that come out the same
+are not written, so both ways lead to the same tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cairn.pipelines.primary import refresh_primary
+from cairn.pipelines.series_aggregate import series_rows, study_rows
+from cairn.spark.ledger import Run, recorded, version_read
+from cairn.spark.liveness import StageLock
+from cairn.spark.storage import Folder
+from cairn.spark.store import Store
+from cairn.tables.archive_entry import ARCHIVE_ENTRY
+from cairn.tables.contract import Contract
+from cairn.tables.instance import INSTANCE
+from cairn.tables.series import SERIES
+from cairn.tables.study import STUDY_TABLE
+
+SERIES_KEY, STUDY_KEY = SERIES.key[0], STUDY_TABLE.key[0]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a run did.
+
+    Parameters
+    ----------
+    seen : dict of str to int
+        Versions of the tables read, by full name: the next run's `since`.
+    primary_changes : int
+        Rows of `instance` whose `is_primary` or finding changed.
+    instances, primary, in_series, in_study : int
+        Rows of `instance`; primary ones among them; those of the primary ones that have a SeriesInstanceUID, a StudyInstanceUID.
+    series, studies : int
+        Rows of the two tables afterwards.
+    """
+
+    seen: dict[str, int]
+    primary_changes: int
+    instances: int
+    primary: int
+    in_series: int
+    in_study: int
+    series: int
+    studies: int
+
+
+def run_series(store: Store, run: Run) -> Refreshed:
+    """Run the stage: once at a time, recorded in the ledger, from where its last run that was done ended.
+
+    Parameters
+    ----------
+    store : Store
+        The tables.
+    run : Run
+        Id and clock; gets the counts and versions.
+
+    Returns
+    -------
+    Refreshed
+        Counts and versions.
+
+    Raises
+    ------
+    CairnError
+        STAGE_BUSY, or TABLE_MISSING before the headers stage has run. Killed at any moment and run again it starts from
+        the same recorded versions, and every write of it can be made twice.
+    """
+    scratch = store.settings.scratch
+    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
+    with StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds):
+        with recorded(store, run):
+            known = {
+                table.full_name: version_read(store, run.job, table.full_name) for table in (INSTANCE, ARCHIVE_ENTRY)
+            }
+            done = refresh(store, {name: version for name, version in known.items() if version is not None})
+            run.count({field.name: getattr(done, field.name) for field in fields(done) if field.name != "seen"})
+            run.versions_read.update(done.seen)
+            for table in (INSTANCE, SERIES, STUDY_TABLE):
+                run.writes(table.full_name, store.version(table))
+    return done
+
+
+def refresh(store: Store, since: dict[str, int]) -> Refreshed:
+    """Bring `series` and `study` up to date with `instance`.
+
+    Parameters
+    ----------
+    store : Store
+        The tables.
+    since : dict of str to int
+        ``Refreshed.seen`` of the last run that ended well; empty for everything anew.
+
+    Returns
+    -------
+    Refreshed
+        Counts, and the versions to record.
+
+    Raises
+    ------
+    CairnError
+        TABLE_MISSING before the headers stage has run.
+    """
+    store.read(INSTANCE)
+    entries = store.version(ARCHIVE_ENTRY)
+    store.ensure(INSTANCE, SERIES, STUDY_TABLE)
+    changes = refresh_primary(store, since)
+    version = store.version(INSTANCE)
+    if version is None:
+        raise RuntimeError("instance has no version although it was read")
+    if since.get(INSTANCE.full_name) != version:
+        instances = store.read(INSTANCE, version)
+        touched = touched_keys(store, since.get(INSTANCE.full_name), version)
+        describe(store, SERIES, instances, touched)
+        describe(store, STUDY_TABLE, instances, touched)
+    seen = {INSTANCE.full_name: version} | ({} if entries is None else {ARCHIVE_ENTRY.full_name: entries})
+    return Refreshed(seen, changes, **_counts(store, version))
+
+
+def touched_keys(store: Store, since: int | None, version: int) -> DataFrame | None:
+    """Return series and studies with a changed instance, both before and after the change; None for all of them.
+
+    All of them also when the change data since then is no longer kept.
+    """
+    oldest = oldest_change(store, INSTANCE)
+    if since is None or since + 1 < oldest:
+        return None
+    changes = store.changes(INSTANCE, since + 1).where(F.col("_commit_version") <= version)
+    return changes.select(SERIES_KEY, STUDY_KEY).distinct()
+
+
+def oldest_change(store: Store, contract: Contract) -> int:
+    """Return the oldest version of a table that its log still holds."""
+    from delta.tables import DeltaTable
+
+    history = DeltaTable.forPath(store.spark, store.location(contract)).history()
+    return int(history.agg(F.min("version")).first()[0])
+
+
+def describe(store: Store, contract: Contract, instances: DataFrame, touched: DataFrame | None) -> None:
+    """Write the rows of `series` or `study` for the touched keys, and delete those whose instances have all gone."""
+    key = contract.key[0]
+    make = series_rows if contract is SERIES else study_rows
+    if touched is not None:
+        touched = touched.where(F.col(key).isNotNull()).select(key).distinct()
+        instances = instances.join(touched, key, "left_semi")
+    store.upsert(contract, make(instances), unique=True)
+    living = instances.where(F.col("is_primary") & F.col(key).isNotNull()).select(key).distinct()
+    known = store.read(contract).select(key)
+    candidates = known if touched is None else known.join(touched, key, "left_semi")
+    vanished = candidates.join(living, key, "left_anti")
+    if not vanished.isEmpty():
+        store.delete_keys(contract, vanished)
+
+
+def _counts(store: Store, version: int) -> dict[str, int]:
+    primary = F.col("is_primary")
+    row = (
+        store.read(INSTANCE, version)
+        .agg(
+            F.count("*").alias("instances"),
+            F.count_if(primary).alias("primary"),
+            F.count_if(primary & F.col(SERIES_KEY).isNotNull()).alias("in_series"),
+            F.count_if(primary & F.col(STUDY_KEY).isNotNull()).alias("in_study"),
+        )
+        .first()
+    )
+    return {**row.asDict(), "series": store.read(SERIES).count(), "studies": store.read(STUDY_TABLE).count()}
