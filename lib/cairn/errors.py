@@ -123,6 +123,54 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Stage {stage} was given {given} entries and accounted for {accounted}.",
         "Nothing of the batch was committed; send the stage's name and the run id to the developers.",
     ),
+    "UNKNOWN_OPTION": Condition(
+        "{job} has no option {name!r}.", "{nearest} {job} --help lists its options.", EXIT_USAGE
+    ),
+    "BAD_ARGUMENTS": Condition("{job}: {why}.", "{nearest} {job} --help tells what it takes.", EXIT_USAGE),
+    "OPTION_INCOMPLETE": Condition("Option {name} lacks its value.", "Give it one: {name} VALUE.", EXIT_USAGE),
+    "PROPERTIES_UNREADABLE": Condition(
+        "The properties file {path} cannot be read: {why}.", "Correct --properties-file.", EXIT_USAGE
+    ),
+    "JOB_UNREADABLE": Condition("The file of job {name!r} in jobs/ is no Python.", "Restore it from the repository."),
+    "UNKNOWN_EXTRA": Condition(
+        "There is no extra {name!r}.", "{nearest} Correct CAIRN_EXTRAS; requirements/ holds a lock for each.", EXIT_USAGE
+    ),
+    "JAVA_MISSING": Condition(
+        "There is no Java {where}.",
+        "Install Java {oldest} or newer, or set JAVA_HOME to where it is.",
+        EXIT_ENVIRONMENT,
+    ),
+    "JAVA_TOO_OLD": Condition(
+        "The Java at {path} is version {version}, and Spark needs {oldest} or newer.",
+        "Install a newer one, or set JAVA_HOME to where it is.",
+        EXIT_ENVIRONMENT,
+    ),
+    "VENV_MISSING": Condition(
+        "The Python at {path} cannot make virtual environments.",
+        "Install its venv module (on Debian and Ubuntu the package python3-venv), or set CAIRN_PYTHON to another.",
+        EXIT_ENVIRONMENT,
+    ),
+    "NO_NETWORK": Condition(
+        "The {what} could not be downloaded.",
+        "Check the network, the proxy and pip's configuration ({log} tells more), then run again.",
+        EXIT_ENVIRONMENT,
+    ),
+    "HASH_MISMATCH": Condition(
+        "What was downloaded for the {what} is not what the lock in requirements/ names.",
+        "Do not use that package source; {log} tells what differs.",
+        EXIT_ENVIRONMENT,
+    ),
+    "SETUP_FAILED": Condition("The {what} could not be made.", "{log} tells why.", EXIT_ENVIRONMENT),
+    "HOME_NOT_WRITABLE": Condition(
+        "The environment's folder {path} cannot be written: {why}.",
+        "Set CAIRN_HOME to a folder of yours, or correct its permissions.",
+        EXIT_ENVIRONMENT,
+    ),
+    "DISK_SHORT": Condition(
+        "The environment needs about {needed} MB, and {path} has {free} MB left.",
+        "Free some space, or set CAIRN_HOME to a folder on another disk.",
+        EXIT_ENVIRONMENT,
+    ),
     "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
 }
 
