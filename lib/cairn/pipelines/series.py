@@ -76,16 +76,14 @@ def run_series(store: Store, run: Run) -> Refreshed:
     """
     scratch = store.settings.scratch
     locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    with StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds):
-        with recorded(store, run):
-            known = {
-                table.full_name: version_read(store, run.job, table.full_name) for table in (INSTANCE, ARCHIVE_ENTRY)
-            }
-            done = refresh(store, {name: version for name, version in known.items() if version is not None})
-            run.count({field.name: getattr(done, field.name) for field in fields(done) if field.name != "seen"})
-            run.versions_read.update(done.seen)
-            for table in (INSTANCE, SERIES, STUDY_TABLE):
-                run.writes(table.full_name, store.version(table))
+    lock = StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
+    with lock, recorded(store, run):
+        known = {table.full_name: version_read(store, run.job, table.full_name) for table in (INSTANCE, ARCHIVE_ENTRY)}
+        done = refresh(store, {name: version for name, version in known.items() if version is not None})
+        run.count({field.name: getattr(done, field.name) for field in fields(done) if field.name != "seen"})
+        run.versions_read.update(done.seen)
+        for table in (INSTANCE, SERIES, STUDY_TABLE):
+            run.writes(table.full_name, store.version(table))
     return done
 
 
@@ -142,7 +140,7 @@ def oldest_change(store: Store, contract: Contract) -> int:
     from delta.tables import DeltaTable
 
     history = DeltaTable.forPath(store.spark, store.location(contract)).history()
-    return int(history.agg(F.min("version")).first()[0])
+    return min(row["version"] for row in history.agg(F.min("version").alias("version")).collect())
 
 
 def describe(store: Store, contract: Contract, instances: DataFrame, touched: DataFrame | None) -> None:
@@ -163,14 +161,11 @@ def describe(store: Store, contract: Contract, instances: DataFrame, touched: Da
 
 def _counts(store: Store, version: int) -> dict[str, int]:
     primary = F.col("is_primary")
-    row = (
-        store.read(INSTANCE, version)
-        .agg(
-            F.count("*").alias("instances"),
-            F.count_if(primary).alias("primary"),
-            F.count_if(primary & F.col(SERIES_KEY).isNotNull()).alias("in_series"),
-            F.count_if(primary & F.col(STUDY_KEY).isNotNull()).alias("in_study"),
-        )
-        .first()
+    counted = store.read(INSTANCE, version).agg(
+        F.count("*").alias("instances"),
+        F.count_if(primary).alias("primary"),
+        F.count_if(primary & F.col(SERIES_KEY).isNotNull()).alias("in_series"),
+        F.count_if(primary & F.col(STUDY_KEY).isNotNull()).alias("in_study"),
     )
+    (row,) = counted.collect()
     return {**row.asDict(), "series": store.read(SERIES).count(), "studies": store.read(STUDY_TABLE).count()}
