@@ -194,7 +194,7 @@ def load(
     """
     layers = [(f"the file {file}", _read_file(file))] if file else []
     layers += [(f"the environment variable {name}", tree) for name, tree in _environment(environment or {})]
-    layers += [(f"--set {text}", _assignment(text)) for text in assignments]
+    layers += [(f"--set {text.partition('=')[0]}", _assignment(text)) for text in assignments]
     if warehouse:
         layers.append(("--warehouse", {"warehouse": {"root": warehouse}}))
     merged: dict[str, Any] = {}

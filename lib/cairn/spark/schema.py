@@ -85,6 +85,14 @@ def table_properties(contract: Contract) -> dict[str, str]:
     }
 
 
+def create_schema_sql(zone: str) -> str:
+    """Return the ``CREATE SCHEMA`` of a zone.
+
+    Without a location on purpose: Spark's in-memory catalog removes a schema's folder when somebody drops it.
+    """
+    return f"CREATE SCHEMA IF NOT EXISTS {quoted(zone)}"
+
+
 FINGERPRINT = "cairn.contract"
 """Table property with the fingerprint of the contract that the table follows."""
 

@@ -14,7 +14,7 @@ from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from cairn.settings import ZONES, Settings
-from cairn.spark.schema import literal, quoted
+from cairn.spark.schema import create_schema_sql, literal, quoted
 from cairn.spark.storage import Folder
 
 DELTA = {
@@ -48,11 +48,10 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
         chosen["spark.sql.shuffle.partitions"] = str(settings.spark.shuffle_partitions)
     if settings.spark.encrypt_scratch:
         chosen |= {"spark.io.encryption.enabled": "true", "spark.io.encryption.keySizeBits": "256"}
+    # Where tables without a location of their own would go: scratch, not a folder in the current one.
+    chosen["spark.sql.warehouse.dir"] = f"{scratch or Folder(settings.scratch_root).hadoop_uri}/default"
     if scratch:
         chosen |= {"spark.local.dir": scratch, "spark.executorEnv.TMPDIR": scratch}
-        chosen["spark.sql.warehouse.dir"] = (
-            f"{scratch}/default"  # nobody's tables; otherwise a folder in the current one
-        )
     return chosen | settings.spark.conf
 
 
@@ -90,7 +89,7 @@ def catalog_sql(settings: Settings) -> Iterator[str]:
         root = Folder(settings.zone_root(zone))
         if not root.exists():
             continue
-        yield f"CREATE SCHEMA IF NOT EXISTS {quoted(zone)} LOCATION {literal(root.hadoop_uri)}"
+        yield create_schema_sql(zone)
         for table in root.names(folders=True):
             if not table.startswith(("_", ".")) and root.child(table).exists("_delta_log"):
                 location = literal(root.child(table).hadoop_uri)

@@ -12,7 +12,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from urllib.parse import quote, unquote
 
 import pyarrow.fs as pafs
 
@@ -38,7 +37,7 @@ class Folder:
     Parameters
     ----------
     uri : str
-        A local path, or a URI as Hadoop writes it.
+        A local path, or a URI as Hadoop writes it: blanks and percent signs stand for themselves.
     """
 
     uri: str
@@ -49,7 +48,7 @@ class Folder:
         if not separator or "/" in scheme or len(scheme) == 1:
             return pafs.LocalFileSystem(), os.path.abspath(self.uri)
         if scheme == "file":
-            return pafs.LocalFileSystem(), "/" + unquote(rest).lstrip("/")
+            return pafs.LocalFileSystem(), "/" + rest.lstrip("/")
         if scheme in NATIVE:
             return pafs.FileSystem.from_uri(f"{NATIVE[scheme]}:{rest}")
         import fsspec  # only for schemes that pyarrow does not open by itself
@@ -75,12 +74,11 @@ class Folder:
     @property
     def hadoop_uri(self) -> str:
         """The folder as Hadoop takes it: a local path becomes a ``file:`` URI."""
-        return "file://" + quote(self.path) if self.is_local else self.uri.rstrip("/")
+        return f"file://{self.path}" if self.is_local else self.uri.rstrip("/")
 
     def child(self, name: str) -> Folder:
         """Return the folder `name` (may hold slashes) in this one."""
-        below = quote(name) if self.uri.startswith("file:") else name
-        return Folder(f"{self.uri.rstrip('/')}/{below}")
+        return Folder(f"{self.uri.rstrip('/')}/{name}")
 
     def file(self, name: str) -> str:
         """Return the path of file `name` within :attr:`filesystem`."""

@@ -18,7 +18,16 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.spark import delta_log, evolution
 from cairn.spark.delta_log import Token
-from cairn.spark.schema import FINGERPRINT, create_table_sql, fingerprint, is_required, literal, quoted, schema_sql
+from cairn.spark.schema import (
+    FINGERPRINT,
+    create_schema_sql,
+    create_table_sql,
+    fingerprint,
+    is_required,
+    literal,
+    quoted,
+    schema_sql,
+)
 from cairn.spark.storage import Folder
 from cairn.spark.worker_files import write_file
 from cairn.tables.contract import Contract
@@ -71,8 +80,8 @@ class Store:
             CONTRACT_BROKEN when a table cannot follow its contract.
         """
         for contract in contracts:
-            root = Folder(self.settings.zone_root(contract.zone)).make()
-            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {quoted(contract.zone)} LOCATION {literal(root.hadoop_uri)}")
+            Folder(self.settings.zone_root(contract.zone)).make()
+            self.spark.sql(create_schema_sql(contract.zone))
             if self.exists(contract):
                 self.register(contract)
                 followed = delta_log.table_property(self.spark, self.location(contract), FINGERPRINT)

@@ -119,13 +119,14 @@ class FileWriter:
         self._stream = self.folder.filesystem.open_output_stream(self.folder.file(self.name))
         self._writer = pq.ParquetWriter(
             self._stream,
-            self.contract.arrow_schema.with_metadata({"org.apache.spark.version": SPARK_VERSION}),
+            self.contract.arrow_schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             use_dictionary=list(_leaves_with_dictionary(self.contract)),
             write_statistics=list(self.contract.statistics_columns),
             store_schema=False,
         )
+        self._writer.add_key_value_metadata({"org.apache.spark.version": SPARK_VERSION})
 
     def _flush(self) -> None:
         if not self._held:
