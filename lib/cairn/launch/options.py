@@ -20,9 +20,25 @@ SPARK_FLAGS = frozenset({"--supervise", "--verbose", "--load-spark-defaults"})
 """Options of Spark's own spark-submit without a value. Its ``--help`` and ``--version`` are ours."""
 
 SHIP = "--ship-environment"
-LISTS = ("jars", "py-files", "archives")
-"""Options whose values are joined with Cairn's own, and the properties that say the same."""
-LIST_PROPERTIES = {"jars": "spark.jars", "py-files": "spark.submit.pyFiles", "archives": "spark.archives"}
+OPTION_PROPERTIES = {
+    "--archives": "spark.archives",
+    "--deploy-mode": "spark.submit.deployMode",
+    "--driver-class-path": "spark.driver.extraClassPath",
+    "--driver-cores": "spark.driver.cores",
+    "--driver-java-options": "spark.driver.extraJavaOptions",
+    "--driver-library-path": "spark.driver.extraLibraryPath",
+    "--driver-memory": "spark.driver.memory",
+    "--executor-cores": "spark.executor.cores",
+    "--executor-memory": "spark.executor.memory",
+    "--jars": "spark.jars",
+    "--master": "spark.master",
+    "--name": "spark.app.name",
+    "--num-executors": "spark.executor.instances",
+    "--py-files": "spark.submit.pyFiles",
+    "--queue": "spark.yarn.queue",
+    "--total-executor-cores": "spark.cores.max",
+}
+"""Options that say the same as a property, so that a default of ours never stands against one of them."""
 
 
 @dataclass
@@ -43,15 +59,17 @@ class CommandLine:
     spark: list[tuple[str, str | None]] = field(default_factory=list)
     ship: bool = False
 
+    @property
+    def conf(self) -> dict[str, str]:
+        """Properties given with ``--conf``, or with an option that says the same and then wins."""
+        pairs = (value.partition("=") for name, value in self.spark if name == "--conf" and value)
+        properties = {key.strip(): value for key, _, value in pairs}
+        named = {OPTION_PROPERTIES[name]: value for name, value in self.spark if name in OPTION_PROPERTIES and value}
+        return properties | named
+
     def last(self, option: str) -> str | None:
         """Return the value of the last such option of Spark's, or None."""
         return next((value for name, value in reversed(self.spark) if name == option), None)
-
-    @property
-    def conf(self) -> dict[str, str]:
-        """Properties given with ``--conf``."""
-        pairs = (value.partition("=") for name, value in self.spark if name == "--conf" and value)
-        return {key.strip(): value for key, _, value in pairs}
 
 
 def split(arguments: Sequence[str], own: frozenset[str] = frozenset()) -> CommandLine:
@@ -136,7 +154,7 @@ class Deployment:
     mode : str
         ``client`` or ``cluster``.
     given : mapping of str to str
-        Properties of the site and the user: defaults file < ``--properties-file`` < ``--conf``.
+        Properties of the site and the user: defaults file < ``--properties-file`` < ``--conf`` < other options.
     """
 
     master: str
@@ -171,6 +189,5 @@ def deployment(line: CommandLine, environment: Mapping[str, str]) -> Deployment:
     if file is not None:
         given |= read_properties(Path(file))
     given |= line.conf
-    master = line.last("--master") or given.get("spark.master") or "local[*]"
-    mode = line.last("--deploy-mode") or given.get("spark.submit.deployMode") or "client"
-    return Deployment(master, mode, given)
+    mode = given.get("spark.submit.deployMode") or "client"
+    return Deployment(given.get("spark.master") or "local[*]", mode, given)
