@@ -87,6 +87,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "Ask the source which of them is right; is_primary marks the one that counts until then.",
     ),
     "LINK_LOOP": Condition("A link leads back to a folder above it; it was not followed.", "Remove the link."),
+    "LINK_REPEATED": Condition(
+        "A link leads to a folder that is listed at its own place; it was not followed.", "Nothing to do."
+    ),
+    "NOT_A_FILE": Condition("A device, socket or pipe lies among the files; it was not opened.", "Remove it."),
     "LINK_BROKEN": Condition("A link leads nowhere.", "Remove the link or restore its target."),
 }
 
@@ -134,6 +138,20 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "JOB_UNREADABLE": Condition("The file of job {name!r} in jobs/ is no Python.", "Restore it from the repository."),
     "UNKNOWN_EXTRA": Condition(
         "There is no extra {name!r}.", "{nearest} Correct CAIRN_EXTRAS; requirements/ holds a lock for each.", EXIT_USAGE
+    ),
+    "UNFORESEEN": Condition(
+        "The job ended with {kind}.",
+        "Send the lines below to the developers; {switch}=1 shows the message too, which may hold values.",
+    ),
+    "PYTHON_MISSING": Condition(
+        "There is no Python 3.11, 3.12 or 3.13 on PATH.",
+        "Install one of them, or set CAIRN_PYTHON to where it is.",
+        EXIT_ENVIRONMENT,
+    ),
+    "PYTHON_UNSUITABLE": Condition(
+        "The Python that CAIRN_PYTHON names ({path}) does not run or is none of 3.11 to 3.13.",
+        "Set CAIRN_PYTHON to one that is.",
+        EXIT_ENVIRONMENT,
     ),
     "JAVA_MISSING": Condition(
         "There is no Java {where}.",

@@ -28,7 +28,9 @@ NEEDED_MB = {"runtime": 2200, "jars": 150}
 at one time."""
 
 EXTRA_NEEDED_MB = 400
-FOREIGN = frozenset({"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "__PYVENV_LAUNCHER__"})
+FOREIGN = frozenset(
+    ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "__PYVENV_LAUNCHER__")
+)
 """Variables that would make pip install elsewhere. All others, index and proxy included, are the machine's to set."""
 
 

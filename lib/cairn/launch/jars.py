@@ -1,4 +1,4 @@
-"""The jars beside Spark's own (Delta, the MongoDB connector), resolved once by Spark's Ivy and held against their sums."""
+"""The jars beside Spark's own (Delta, the MongoDB connector): resolved once by Spark's Ivy, held against their sums."""
 
 from __future__ import annotations
 

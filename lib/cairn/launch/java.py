@@ -46,7 +46,7 @@ def _find(environment: Mapping[str, str]) -> Path:
 
 
 def _released(java: Path) -> int | None:
-    """Major version by the ``release`` file that a JDK keeps beside ``bin``: starting a JVM only to ask takes longer."""
+    """Major version by the ``release`` file that a JDK keeps beside ``bin``: starting a JVM to ask takes longer."""
     try:
         text = (java.resolve().parent.parent / "release").read_text("utf-8", "replace")
     except OSError:

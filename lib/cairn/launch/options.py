@@ -9,10 +9,34 @@ from pathlib import Path
 from cairn.errors import CairnError
 
 SPARK_VALUES = frozenset(
-    """--master --deploy-mode --class --name --jars --packages --exclude-packages --repositories --py-files --files
-    --archives --conf --properties-file --driver-memory --driver-java-options --driver-library-path
-    --driver-class-path --executor-memory --proxy-user --driver-cores --total-executor-cores --executor-cores
-    --num-executors --principal --keytab --queue""".split()
+    (
+        "--archives",
+        "--class",
+        "--conf",
+        "--deploy-mode",
+        "--driver-class-path",
+        "--driver-cores",
+        "--driver-java-options",
+        "--driver-library-path",
+        "--driver-memory",
+        "--exclude-packages",
+        "--executor-cores",
+        "--executor-memory",
+        "--files",
+        "--jars",
+        "--keytab",
+        "--master",
+        "--name",
+        "--num-executors",
+        "--packages",
+        "--principal",
+        "--properties-file",
+        "--proxy-user",
+        "--py-files",
+        "--queue",
+        "--repositories",
+        "--total-executor-cores",
+    )
 )
 """Options of Spark's own spark-submit that take a value (org.apache.spark.launcher.SparkSubmitOptionParser, 4.2)."""
 

@@ -1,4 +1,4 @@
-"""What travels to the executors of a cluster: the package as a zip, and the environment as a tar where it is asked for."""
+"""What travels to the executors of a cluster: the package as a zip, and where it is asked for the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNPACKED = "environment"
 """Folder beside an executor's working files in which the shipped environment is unpacked."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Modification time of every member of the zip, the oldest that a zip can hold: the same source gives the same bytes."""
+"""Modification time of every member of the zip, the oldest possible: the same source gives the same bytes."""
 
 LEFT_OUT = ("/pyspark/jars", "/pyspark/examples", "/pyspark/data", "/pip", "/.tmp")
 """Ends of folders that no executor needs: it has a Spark of its own."""
@@ -69,7 +69,7 @@ def _write_zip(target: Path, lib: Path, files: list[Path]) -> None:
 def environment_tar(home: Home) -> Path:
     """Return the environment as a tar that Spark unpacks on every executor, made when it is missing.
 
-    It links to the Python that it was made with, so that Python must be at the same path on every machine of the cluster.
+    It links to the Python that it was made with, which must be at the same path on every machine of the cluster.
 
     Raises
     ------

@@ -19,7 +19,7 @@ SYMPTOMS = (
     (
         "NO_NETWORK",
         r"Connection(?: to \S+)? (?:refused|timed out|reset|broken|aborted)|ConnectionError|ConnectTimeout"
-        r"|NewConnectionError|Max retries exceeded|Network is unreachable|Read timed out|ProxyError|SSLError|SSLException"
+        r"|NewConnectionError|Max retries exceeded|Network is unreachable|Read timed out|ProxyError|SSLE(?:rror|xception)"
         r"|Temporary failure in name resolution|Name or service not known|UnknownHostException"
         r"|nodename nor servname|ConnectException|SocketTimeoutException|No route to host"
         r"|Could not find a version that satisfies|No matching distribution found"
