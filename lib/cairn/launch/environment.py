@@ -219,7 +219,7 @@ def _install(home: Home, environment: Mapping[str, str], name: str, lock: Path) 
     scratch = home.environment / ".tmp"  # on the disk that was looked at, which the system's own /tmp may not be
     with writing(home.folder):
         scratch.mkdir(exist_ok=True)
-    command = [home.python, "-I", "-m", "pip", "install", "--require-hashes", "--no-input"]
+    command: list[str | Path] = [home.python, "-I", "-m", "pip", "install", "--require-hashes", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", lock]
     try:
         run_step("Python packages", command, home.log, {**_clean(environment), "TMPDIR": str(scratch)}, _hear_pip)

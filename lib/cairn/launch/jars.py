@@ -102,7 +102,13 @@ def resolve(home: Home, environment: Mapping[str, str], ivy: Path) -> list[Path]
         nothing.write_text("", "utf-8")
     own = {"SPARK_HOME": str(home.spark), "PYSPARK_PYTHON": str(home.python), "SPARK_LOCAL_IP": "127.0.0.1"}
     for call in rounds((home.requirements / "jars.in").read_text("utf-8")):
-        command = [home.spark / "bin" / "spark-submit", "--master", "local", "--conf", f"spark.jars.ivy={ivy}"]
+        command: list[str | Path] = [
+            home.spark / "bin" / "spark-submit",
+            "--master",
+            "local",
+            "--conf",
+            f"spark.jars.ivy={ivy}",
+        ]
         if environment.get(SETTINGS):
             command += ["--conf", f"spark.jars.ivySettings={environment[SETTINGS]}"]
         command += ["--packages", ",".join(call.packages), "--exclude-packages", ",".join(call.excluded), nothing]

@@ -19,9 +19,9 @@ SYMPTOMS = (
     (
         "NO_NETWORK",
         r"Connection(?: to \S+)? (?:refused|timed out|reset|broken|aborted)|ConnectionError|ConnectTimeout"
-        r"|NewConnectionError|Max retries exceeded|Network is unreachable|Read timed out|ProxyError|SSLE(?:rror|xception)"
+        r"|NewConnectionError|Max retries exceeded|Network is unreachable|Read timed out|ProxyError"
         r"|Temporary failure in name resolution|Name or service not known|UnknownHostException"
-        r"|nodename nor servname|ConnectException|SocketTimeoutException|No route to host"
+        r"|nodename nor servname|SSLError|SSLException|ConnectException|SocketTimeoutException|No route to host"
         r"|Could not find a version that satisfies|No matching distribution found"
         r"|UNRESOLVED DEPENDENC|unresolved dependency|download failed",
     ),
