@@ -104,6 +104,11 @@ class InflatedSource:
         A method of :mod:`cairn.archive.steps`.
     size : int or None
         Inflated bytes, when known.
+
+    Attributes
+    ----------
+    salvaged : bytes
+        What the last read got before it met a fault and raised.
     """
 
     def __init__(self, outer: Source, method: str, size: int | None = None) -> None:
@@ -114,12 +119,15 @@ class InflatedSource:
         self.size = size
         self._begin()
 
+        self.salvaged: bytes = b""
+
     def _begin(self) -> None:
         self._inflater = _MAKERS[self._method]()
         self._taken = 0
         self._position = 0
         self._pending = b""
         self._ended = False
+        self._fault: EntryError | None = None
 
     @property
     def taken(self) -> int:
@@ -145,14 +153,27 @@ class InflatedSource:
             skipped = self._next(min(offset - self._position, _OUT))
             if not skipped:
                 return b""
-        parts = []
-        while length > 0 and (data := self._next(min(length, _OUT))):
-            parts.append(data)
-            length -= len(data)
+        parts: list[bytes] = []
+        try:
+            while length > 0 and (data := self._next(min(length, _OUT))):
+                parts.append(data)
+                length -= len(data)
+        except EntryError:
+            self.salvaged = b"".join(parts)
+            raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _next(self, most: int) -> bytes:
-        """Return some of the bytes that follow; none only at the end."""
+        """Return some of the bytes that follow; none only at the end. A fault stays one until the stream begins anew."""
+        if self._fault is not None:
+            raise self._fault
+        try:
+            return self._inflate(most)
+        except EntryError as fault:
+            self._fault = fault
+            raise
+
+    def _inflate(self, most: int) -> bytes:
         while not self._ended:
             if self._inflater.eof:
                 self._end_of_stream()

@@ -160,11 +160,22 @@ class WindowSource:
         """Return `length` bytes at `offset`; fewer only at the end."""
         at = offset - self._start
         if at < 0 or at + length > len(self._data):
-            if length > self._block:
-                return self._outer.read(offset, length)
-            self._data = self._outer.read(offset, self._block)
+            # What is still at hand is not read again: a stream would have to begin anew for it.
+            kept = self._data[at:] if 0 <= at < len(self._data) else b""
+            wanted = max(length, self._block) - len(kept)
+            self._data = kept + self._block_at(offset + len(kept), wanted, length - len(kept))
             self._start, at = offset, 0
         return self._data[at : at + length]
+
+    def _block_at(self, offset: int, wanted: int, needed: int) -> bytes:
+        """Read ahead; a fault beyond what is needed is none yet."""
+        try:
+            return self._outer.read(offset, wanted)
+        except EntryError:
+            salvaged: bytes = getattr(self._outer, "salvaged", b"")
+            if len(salvaged) < needed:
+                raise
+            return salvaged
 
 
 class SourceFile(io.RawIOBase):

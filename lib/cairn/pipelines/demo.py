@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from cairn.pipelines.archive_to_tables import Done, run_stages
+from cairn.pipelines.job import opened
+from cairn.settings import Settings
 from cairn.spark.store import Store
+from cairn.synthetic.archive import synthesise
 
 
 @dataclass(frozen=True)
@@ -42,3 +48,37 @@ def answers(store: Store) -> Iterator[tuple[Question, str]]:
     """Yield each question with its answer as a table in text."""
     for question in QUESTIONS:
         yield question, store.spark.sql(question.sql)._show_string(20, 48, False)
+
+
+def run_demo(settings: Settings, home: Path, scale: float, seed: int) -> Done:
+    """Make up an archive unless it is there, run every stage, print the account and the answers.
+
+    Parameters
+    ----------
+    settings : Settings
+        Validated settings; they say where the tables go.
+    home : pathlib.Path
+        Folder of the demo's archives, one per scale and seed.
+    scale : float
+        1.0 is about 2,000 entries.
+    seed : int
+        The same seed makes the same archive.
+
+    Returns
+    -------
+    Done
+        The counts.
+    """
+    made = home / f"made-up-{scale:g}-{seed}"
+    if (made / "truth" / "summary.json").exists():
+        print(f"The made-up archive is in {made}/archive already.")
+    else:
+        print(f"Making up an archive in {made} ...", flush=True)
+        synthesise(made, scale, seed, progress=sys.stderr)
+    with opened("demo", settings) as job:
+        done = run_stages(job, [str(made / "archive")])
+        print("\n" + "\n".join(done.lines()))
+        for question, answer in answers(job.store):
+            print(f"\n{question.title}\n{question.sql}\n{answer}", end="")
+    print(f"\nAsk more: ./spark-submit.sh sql --warehouse {settings.warehouse.root}")
+    return done

@@ -1,0 +1,98 @@
+"""Every stage from the archive to the tables, in order, in one session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import functions as F
+
+from cairn.pipelines.headers import read_headers
+from cairn.pipelines.inventory import take_inventory
+from cairn.pipelines.job import Job
+from cairn.pipelines.series import run_series
+from cairn.pipelines.summary import Account, account
+from cairn.spark.store import Store
+from cairn.tables.run import RUN, RUN_BATCH
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of all stages did.
+
+    Attributes
+    ----------
+    account : Account
+        What the tables hold afterwards.
+    read : int
+        Entries that the headers stage read in this run.
+    header_cpu_seconds : float or None
+        CPU seconds of the headers stage, workers and JVM together; None where they cannot be told.
+    worker_cpu_seconds : float
+        Those of its Python workers alone.
+    series, studies : int
+        Rows of the two tables.
+    """
+
+    account: Account
+    read: int
+    header_cpu_seconds: float | None
+    worker_cpu_seconds: float
+    series: int
+    studies: int
+
+    def lines(self) -> list[str]:
+        """Return it in words."""
+        out = [*self.account.lines(), f"series {self.series:,}; studies {self.studies:,}"]
+        if self.read and self.worker_cpu_seconds:
+            told = f"headers read in this run {self.read:,}: {self.read / self.worker_cpu_seconds:,.0f} files per CPU second of the workers"
+            if self.header_cpu_seconds:
+                told += f", {self.read / self.header_cpu_seconds:,.0f} with the JVM and its start"
+            out.append(told)
+        return out
+
+    def counts(self) -> dict[str, object]:
+        """Return all of it for a JSON line."""
+        own = {name: value for name, value in vars(self).items() if name != "account"}
+        return {**self.account.counts(), **own}
+
+
+def headers_cpu(store: Store, run: str) -> float | None:
+    """Return the CPU seconds of one run in the ledger, as far as they could be told."""
+    row = store.read(RUN).where(F.col("run") == run).select("cpu_seconds").first()
+    return row["cpu_seconds"] if row else None
+
+
+def worker_cpu(store: Store, run: str) -> float:
+    """Return the CPU seconds of the Python workers of one run."""
+    row = store.read(RUN_BATCH).where(F.col("run") == run).agg(F.sum("worker_cpu_seconds").alias("seconds")).first()
+    return float(row["seconds"] or 0.0) if row else 0.0
+
+
+def run_stages(job: Job, roots: Sequence[str]) -> Done:
+    """Run inventory, headers and series.
+
+    Parameters
+    ----------
+    job : Job
+        An open job.
+    roots : sequence of str
+        Roots of the archive.
+
+    Returns
+    -------
+    Done
+        Counts. A second call changes nothing and counts nothing as read.
+    """
+    store = job.store
+    take_inventory(store, job.run("inventory"), job.folder("inventory"), job.stream, roots)
+    headers = read_headers(store, job.run("headers"), job.folder("headers"), job.stream)
+    described = run_series(store, job.run("series"))
+    return Done(
+        account(store),
+        headers.counts["entries"],
+        headers_cpu(store, headers.id),
+        worker_cpu(store, headers.id),
+        described.series,
+        described.studies,
+    )
