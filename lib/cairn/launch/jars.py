@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,3 +128,14 @@ def _tell(log: Path, differing: list[str]) -> None:
     with log.open("a", encoding="utf-8") as kept:
         kept.write("jars that are missing, unknown or different from requirements/jars.txt:\n")
         kept.writelines(f"  {name}\n" for name in differing)
+
+
+def main(home: str, requirements: str, ivy: str) -> int:
+    """Print the lines of ``requirements/jars.txt`` for what Ivy fetches into a new folder (``tests/lock``)."""
+    for jar in resolve(Home(Path(home), Path(requirements)), os.environ, Path(ivy)):
+        print(f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))
