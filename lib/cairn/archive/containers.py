@@ -1,6 +1,6 @@
 """Archives among the entries: recognised by their first bytes, members listed in place, nested ones too.
 
-A zip is listed from its central directory, a tar header by header, a compressed tar in one pass over its inflated stream.
+A zip is listed from its central directory, a tar header by header, a compressed tar in one pass over its stream.
 Nothing is written to disk; memory does not grow with the sizes, which an archive may lie about.
 """
 
@@ -188,7 +188,7 @@ class _Opening:
         yield replace(row, kind=CONTAINER, code=code)
 
     def _space(self, place: _Place, member: Member) -> Source:
-        """Return a nested archive's bytes: at hand when few, else by a way of their own, so that the outer walk goes on."""
+        """Return a nested archive's bytes: few at hand, many by a way of their own: the outer walk goes on."""
         step = member.step or steps.Step(steps.STORED, 0, None)
         if member.size is not None and member.size <= _SMALL:
             data = open_step(place.space, step, member.size).read(0, member.size)

@@ -145,8 +145,10 @@ class InflatedSource:
         Raises
         ------
         EntryError
-            ARCHIVE_CORRUPT when the bytes do not inflate or end too early; CHECKSUM_MISMATCH when a gzip's own does not hold.
+            ARCHIVE_CORRUPT when the bytes do not inflate or end too early; CHECKSUM_MISMATCH when a gzip's own
+            does not hold.
         """
+        self.salvaged = b""
         if offset < self._position:
             self._begin()
         while self._position < offset:
@@ -164,7 +166,7 @@ class InflatedSource:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _next(self, most: int) -> bytes:
-        """Return some of the bytes that follow; none only at the end. A fault stays one until the stream begins anew."""
+        """Return some of the bytes that follow; none only at the end. A fault stays until it begins anew."""
         if self._fault is not None:
             raise self._fault
         try:

@@ -102,7 +102,7 @@ class _Tried:
 
 
 class _Prefetched:
-    """A source that gets ranges at hand before they are asked for: near ones in one request, the requests overlapped."""
+    """A source that gets ranges at hand before they are asked for: near ones in one request, requests overlapped."""
 
     def __init__(self, outer: Source, overlap: int) -> None:
         self._outer = outer

@@ -106,6 +106,7 @@ class SourceHandle(EntryHandle):
         self._checked = 0
 
     def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes at `offset`; see :meth:`EntryHandle.read`."""
         if self.size is not None:
             length = min(length, self.size - offset)
         if length <= 0:

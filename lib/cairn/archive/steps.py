@@ -14,8 +14,8 @@ uncompressed tar within an uncompressed zip is still one range of the outermost 
                        LAST is the range's own method
 =====================  ====================================================================================
 
-A sparse tar member has the method ``sparse`` followed by its holes' complement, ``sparse(0+512.4096+100)``: pieces of the content
-at these offsets follow each other in the range, zeros lie between them. ``unsupported`` stands for any method that is
+A sparse tar member has the method ``sparse(0+512.4096+100)``: pieces of the content, at these offsets and of these
+lengths, follow each other in the range; zeros lie between them. ``unsupported`` stands for any method that is
 not read, ``encrypted`` for a member with a password.
 """
 

@@ -43,7 +43,7 @@ class _Walk(tarfile.TarFile):
     def __init__(self, source: Source, offset: int) -> None:
         blocks = SourceFile(source, _LONGEST_HEADER)
         blocks.seek(offset)
-        super().__init__(fileobj=blocks, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+        super().__init__(fileobj=blocks, mode="r", encoding="utf-8", errors="surrogateescape")
 
     def following(self) -> tarfile.TarInfo | None:
         """Return the next member; None at the end or where a header is damaged."""
@@ -62,7 +62,7 @@ class TarMembers:
     Attributes
     ----------
     damaged : bool
-        After the iteration: whether the tar is cut or a header in it damaged. Members beyond were found where there are any.
+        After the iteration: whether the tar is cut or a header in it damaged. Members beyond it were found.
     """
 
     def __init__(self, source: Source) -> None:
@@ -92,7 +92,7 @@ class TarMembers:
                 while (info := walk.following()) is not None:
                     if last is not None:
                         yield last, False
-                    last, position = info, walk.offset  # type: ignore[attr-defined]
+                    last, position = info, walk.offset
                 ends_well = self._source.read(position, _BLOCK) == bytes(_BLOCK)
             except _FAULTS:
                 ends_well = False

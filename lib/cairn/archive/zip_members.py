@@ -1,7 +1,7 @@
 """Members of a zip (PKWARE APPNOTE 6.3.10), from its central directory read piece by piece.
 
-Python's zipfile holds the whole directory as objects and wants a file that seeks; this reads any source, keeps one piece
-of the directory in memory, and goes on with what can be found when the directory is missing.
+Python's zipfile holds the whole directory as objects and wants a file that seeks; this reads any source, keeps one
+piece of the directory in memory, and goes on with what can be found when the directory is missing.
 """
 
 from __future__ import annotations
