@@ -77,6 +77,11 @@ class Home:
         version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         return self.environment / "lib" / version / "site-packages" / "pyspark"
 
+    @property
+    def usable(self) -> bool:
+        """Whether the environment is there and its Python too: the one it links to may have been removed since."""
+        return is_ready(self.environment) and os.access(self.python, os.X_OK)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let one set-up at a time work in the folder. The lock ends with its process, however that ends.
@@ -158,9 +163,9 @@ def ensure_python(home: Home, environment: Mapping[str, str], extras: Iterable[s
         UNKNOWN_EXTRA, VENV_MISSING, DISK_SHORT, NO_DISK, NO_NETWORK, HASH_MISMATCH, HOME_NOT_WRITABLE, SETUP_FAILED.
     """
     locks = {name: _lock_of(home, name) for name in extras}
-    if not _usable(home):
+    if not home.usable:
         with home.locked():
-            if not _usable(home):
+            if not home.usable:
                 _make(home, environment)
     for name, lock in locks.items():
         stamp = f"{READY}-{name}-{digest([lock])}"
@@ -169,11 +174,6 @@ def ensure_python(home: Home, environment: Mapping[str, str], extras: Iterable[s
                 _install(home, environment, name, lock)
                 with writing(home.folder):
                     mark_ready(home.environment, stamp)
-
-
-def _usable(home: Home) -> bool:
-    # The Python that an environment was made with may have been removed since; its link then leads nowhere.
-    return is_ready(home.environment) and os.access(home.python, os.X_OK)
 
 
 def _lock_of(home: Home, name: str) -> Path:
@@ -194,7 +194,11 @@ def _make(home: Home, environment: Mapping[str, str]) -> None:
     base = Path(getattr(sys, "_base_executable", None) or sys.executable)
     try:
         _require_venv(base, home, environment)
-        run_step("Python environment", [base, "-I", "-m", "venv", folder], home.log, _clean(environment))
+        # pip in a step of its own: venv would keep what it says to itself, such as that the disk is full.
+        run_step(
+            "Python environment", [base, "-I", "-m", "venv", "--without-pip", folder], home.log, _clean(environment)
+        )
+        run_step("Python environment", [home.python, "-I", "-m", "ensurepip"], home.log, _clean(environment))
         _install(home, environment, "runtime", home.requirements / "runtime.txt")
         with writing(home.folder):
             mark_ready(folder)
