@@ -16,12 +16,14 @@ SPARK_VALUES = frozenset(
         "--deploy-mode",
         "--driver-class-path",
         "--driver-cores",
+        "--driver-default-class-path",
         "--driver-java-options",
         "--driver-library-path",
         "--driver-memory",
         "--exclude-packages",
         "--executor-cores",
         "--executor-memory",
+        "--extra-properties-file",
         "--files",
         "--jars",
         "--keytab",
@@ -210,8 +212,8 @@ def deployment(line: CommandLine, environment: Mapping[str, str]) -> Deployment:
     read_site = file is None or ("--load-spark-defaults", None) in line.spark
     if environment.get("SPARK_CONF_DIR") and read_site and site.is_file():
         given |= read_properties(site)
-    if file is not None:
-        given |= read_properties(Path(file))
+    for name in (file, line.last("--extra-properties-file")):
+        given |= read_properties(Path(name)) if name is not None else {}
     given |= line.conf
     mode = given.get("spark.submit.deployMode") or "client"
     return Deployment(given.get("spark.master") or "local[*]", mode, given)
