@@ -83,7 +83,10 @@ def expand(entry: Entry, source: Source, depth: int) -> Iterator[Entry]:
     stamp = Stamp(entry.size or 0, entry.modified, entry.checksum)
     opening = _Opening(entry, source, stamp, depth)
     try:
-        kind = recognise(source.read(0, HEAD_BYTES))
+        head = source.read(0, HEAD_BYTES)
+        kind = recognise(head)
+        if kind is None and head.startswith(b"MZ") and find_directory(source) is not None:
+            kind = ZIP  # a self-extracting zip: a program, and the archive behind it (APPNOTE 4.1.9)
         if kind is None:
             yield entry
             return
