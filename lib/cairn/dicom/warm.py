@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import struct
 import time
-
-from cairn.dicom.kernel import HeaderKernel
-from cairn.dicom.reading import HeaderReader
-from cairn.tables.instance import INSTANCE
+from pathlib import Path
+from typing import TextIO
 
 
 class _Bytes:
@@ -31,10 +29,35 @@ def smallest_header() -> bytes:
 
 def warm() -> float:
     """Run every compiled pass once; return the seconds it took (about half a minute when nothing is cached)."""
+    from cairn.dicom.kernel import HeaderKernel
+    from cairn.dicom.reading import HeaderReader
+    from cairn.tables.instance import INSTANCE
+
     began = time.perf_counter()
     header = HeaderReader()(_Bytes(smallest_header()))
     HeaderKernel(INSTANCE.columns).parse([header.data], [header.holes])
     return time.perf_counter() - began
+
+
+def is_compiled() -> bool:
+    """Whether numba's cache beside the package holds machine code for the present source; looks at file times only."""
+    folder = Path(__file__).parent
+    newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
+    made = [path.stat().st_mtime for path in (folder / "__pycache__").glob("variant.encode_trees-*.nbi")]
+    return bool(made) and max(made) > newest
+
+
+def ensure_compiled(stream: TextIO) -> None:
+    """Compile the kernel now when that has not been done: before many tasks would each do it at once.
+
+    Parameters
+    ----------
+    stream : text stream
+        Is told what takes so long.
+    """
+    if not is_compiled():
+        print("headers: compiling the header kernel, once per machine and version (about half a minute)", file=stream, flush=True)
+        warm()
 
 
 if __name__ == "__main__":

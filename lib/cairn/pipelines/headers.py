@@ -6,6 +6,7 @@ from typing import TextIO
 
 from pyspark.sql import functions as F
 
+from cairn.dicom.warm import ensure_compiled
 from cairn.pipelines.header_task import STAGE, HeaderWork
 from cairn.spark.ledger import Run
 from cairn.spark.stage import Stage, archive_candidates, run_stage, settled_in
@@ -45,6 +46,7 @@ def read_headers(store: Store, run: Run, scratch: Folder, stream: TextIO) -> Run
         TABLE_MISSING before the inventory; otherwise as :func:`cairn.spark.stage.run_stage`.
     """
     store.read(ARCHIVE_ENTRY)
+    ensure_compiled(stream)
     store.ensure(HEADER_BLOB, INSTANCE, QUARANTINE)
     run.count({"gone": forget_gone(store)})
     stage = Stage(
