@@ -12,7 +12,9 @@ from cairn.errors import EXIT_DONE
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     parser = cli.job_parser("pipeline", __doc__)
-    parser.add_argument("--archive", nargs="+", required=True, metavar="URI", help="roots of the archive: folders or URIs")
+    parser.add_argument(
+        "--archive", nargs="+", required=True, metavar="URI", help="roots of the archive: folders or URIs"
+    )
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
     from cairn.pipelines.archive_to_tables import run_stages

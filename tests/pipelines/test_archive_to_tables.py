@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import pyarrow.parquet as pq
 import pydicom
 import pytest
+from spark_support import forget, made_settings
 
 from cairn.pipelines.archive_to_tables import Done, run_stages
 from cairn.pipelines.job import Job
@@ -26,7 +27,6 @@ from cairn.tables.instance import INSTANCE
 from cairn.tables.quarantine import QUARANTINE
 from cairn.tables.series import SERIES
 from cairn.tables.study import STUDY_TABLE
-from spark_support import forget, made_settings
 
 TABLES = (ARCHIVE_ENTRY, HEADER_BLOB, INSTANCE, QUARANTINE, SERIES, STUDY_TABLE)
 
@@ -129,7 +129,14 @@ def test_nothing_is_found_that_is_not_there(world: World) -> None:
 
 
 def test_values_of_the_parsed_entries_are_the_true_ones(world: World) -> None:
-    columns = ("modality", "sop_instance_uid", "series_instance_uid", "study_instance_uid", "sop_class_uid", "transfer_syntax_uid")
+    columns = (
+        "modality",
+        "sop_instance_uid",
+        "series_instance_uid",
+        "study_instance_uid",
+        "sop_class_uid",
+        "transfer_syntax_uid",
+    )
     parsed = world.by_path(INSTANCE, *columns, "is_primary", "findings")
     wrong = []
     for path, entry in world.entries.items():
@@ -181,7 +188,11 @@ def test_series_have_their_true_geometry(world: World) -> None:
                 wrong.append((expected["modality"], expected["series_description"], name, row[name], expected[name]))
         for name in ("slice_spacing", "extent"):
             regular = expected["regular"] is not False  # the truth's spacing of an irregular series is its planned one
-            if expected[name] is not None and regular and not math.isclose(row[name] or 0, expected[name], abs_tol=1e-3):
+            if (
+                expected[name] is not None
+                and regular
+                and not math.isclose(row[name] or 0, expected[name], abs_tol=1e-3)
+            ):
                 wrong.append((expected["modality"], expected["series_description"], name, row[name], expected[name]))
     assert wrong == []
     assert len(true) > 30
@@ -219,7 +230,9 @@ def test_a_second_run_changes_nothing(world: World) -> None:
 
 def test_new_changed_and_gone_entries_are_followed(world: World) -> None:
     """Runs last: it changes the archive."""
-    parsed = sorted(path for path, e in world.entries.items() if e["outcome"] == "parsed" and e["kind"] == "file" and not e["label"])
+    parsed = sorted(
+        path for path, e in world.entries.items() if e["outcome"] == "parsed" and e["kind"] == "file" and not e["label"]
+    )
     gone, changed, source = (world.archive / path for path in parsed[:3])
     copy = source.with_name("copy of it.dcm")
     copy.write_bytes(source.read_bytes())

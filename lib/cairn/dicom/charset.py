@@ -104,7 +104,9 @@ def decode_values(
         if governing >= 0:
             begin = int(at[governing])
             declared = buf[begin : begin + int(length[governing])].tobytes()
-        text, code = decode_text(buf[start : start + int(length[token])].tobytes(), declared, bool(uses_charset[vr[token]]))
+        text, code = decode_text(
+            buf[start : start + int(length[token])].tobytes(), declared, bool(uses_charset[vr[token]])
+        )
         if code is not None:
             findings.append((token, code))
         utf8 = text.encode("utf-8", errors="replace")

@@ -10,19 +10,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from cairn.dicom.compiled import compiled
 from cairn.dicom.projection import Projection
 from cairn.dicom.values import BAD, GOOD, SLOW, parse_date, parse_datetime, parse_double, parse_integer, parse_time
 from cairn.dicom.variant import KIND, pixel_representation, read_number, read_unsigned, strip
 from cairn.tables.contract import Column
 
-FAULT_CODES = ("VALUE_NOT_DS", "VALUE_NOT_IS", "VALUE_NOT_DA", "VALUE_NOT_DT", "VALUE_NOT_TM", "VALUE_TOO_MANY", "VALUE_WRONG_VR")
+FAULT_CODES = (
+    "VALUE_NOT_DS",
+    "VALUE_NOT_IS",
+    "VALUE_NOT_DA",
+    "VALUE_NOT_DT",
+    "VALUE_NOT_TM",
+    "VALUE_TOO_MANY",
+    "VALUE_WRONG_VR",
+)
 NOT_DS, NOT_IS, NOT_DA, NOT_DT, NOT_TM, TOO_MANY, WRONG_VR = range(7)
 
 _REAL, _INTEGER, _DATE, _DATETIME, _TEXT, _TIME = range(6)
 _SCALAR_KIND = {pa.float64(): _REAL, pa.int64(): _INTEGER, pa.date32(): _DATE, pa.string(): _TEXT}
-_TEXT_KIND, _SINGLE_KIND, _NUMBER_KIND, _FLOAT_KIND, _TAG_KIND, _BYTES_KIND, _SQ_KIND, _US_SS_KIND, _US_OW_KIND = range(9)
+_TEXT_KIND, _SINGLE_KIND, _NUMBER_KIND, _FLOAT_KIND, _TAG_KIND, _BYTES_KIND, _SQ_KIND, _US_SS_KIND, _US_OW_KIND = range(
+    9
+)
 _HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8)
 
 
@@ -84,12 +94,14 @@ class Faults:
         if not self.rows:
             none = np.empty(0, np.int64)
             return none, none, none
-        joined = np.stack([np.concatenate(part).astype(np.int64) for part in (self.rows, self.tokens, self.codes)], axis=1)
+        joined = np.stack(
+            [np.concatenate(part).astype(np.int64) for part in (self.rows, self.tokens, self.codes)], axis=1
+        )
         joined = np.unique(joined, axis=0)
         return joined[:, 0], joined[:, 1], joined[:, 2]
 
 
-@njit(cache=True)
+@compiled
 def choose(match: np.ndarray, path_first: np.ndarray, slots: np.ndarray, files: np.ndarray, length: np.ndarray,
            digest: np.ndarray) -> np.ndarray:  # fmt: skip
     """Return each column's token in each row: of its first path that leads to a value; else -1.
@@ -116,7 +128,7 @@ def choose(match: np.ndarray, path_first: np.ndarray, slots: np.ndarray, files: 
     return out
 
 
-@njit(cache=True)
+@compiled
 def _bounds(buf, token, vr, at, length, kind, left_of):  # fmt: skip
     """Return the stripped bounds of a text value's first part, and whether there are more."""
     start, end = at[token], at[token] + length[token]
@@ -130,7 +142,7 @@ def _bounds(buf, token, vr, at, length, kind, left_of):  # fmt: skip
     return a, b, stop < end
 
 
-@njit(cache=True)
+@compiled
 def _number_at(buf, token, i, vr, at, kind, width_of, signed_of, parent, pixels, root, big):  # fmt: skip
     """Return the i-th value of a binary number as (is real, integer, real)."""
     k, width = kind[vr[token]], width_of[vr[token]]
@@ -147,7 +159,7 @@ def _number_at(buf, token, i, vr, at, kind, width_of, signed_of, parent, pixels,
     return False, read_number(buf, p, width, signed, big), 0.0
 
 
-@njit(cache=True)
+@compiled
 def cast_scalars(kinds, chosen, files, buf, starts, dataset, big_file, root_pixels, vr, at, length, parent, pixels,
                  kind, width_of, signed_of, left_of):  # fmt: skip
     """Cast the scalar numbers and dates of all columns.
@@ -222,7 +234,7 @@ def cast_scalars(kinds, chosen, files, buf, starts, dataset, big_file, root_pixe
     return real, whole, valid, fault, slow
 
 
-@njit(cache=True)
+@compiled
 def text_spans(chosen, is_time, buf, vr, at, length, kind, left_of):  # fmt: skip
     """Find the text of scalar text and time columns.
 
@@ -266,7 +278,7 @@ def text_spans(chosen, is_time, buf, vr, at, length, kind, left_of):  # fmt: ski
     return begin, size, fault
 
 
-@njit(cache=True)
+@compiled
 def _put_time(out, p, buf, a, b):  # fmt: skip
     """Write ``HH:MM:SS[.f]``."""
     _, hour, minute, second, micro, width = parse_time(buf, a, b)
@@ -282,7 +294,7 @@ def _put_time(out, p, buf, a, b):  # fmt: skip
                 out[p + 9 + i] = 48 + micro // 10 ** (5 - i) % 10
 
 
-@njit(cache=True)
+@compiled
 def _put_tag(out, p, buf, start, big):  # fmt: skip
     """Write an attribute tag as eight hexadecimal digits."""
     tag = (read_number(buf, start, 2, False, big) << 16) | read_number(buf, start + 2, 2, False, big)
@@ -290,7 +302,7 @@ def _put_tag(out, p, buf, start, big):  # fmt: skip
         out[p + digit] = _HEX[(tag >> (28 - 4 * digit)) & 15]
 
 
-@njit(cache=True)
+@compiled
 def gather_text(chosen, is_time, begin, size, buf, vr, at, length, kind, big_file, files):  # fmt: skip
     """Copy the spans of :func:`text_spans` into Arrow's layout.
 
@@ -336,7 +348,7 @@ def gather_text(chosen, is_time, begin, size, buf, vr, at, length, kind, big_fil
     return data, column_at, offsets, valid
 
 
-@njit(cache=True)
+@compiled
 def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixels, vr, at, length, parent, pixels,
                kind, width_of, signed_of, left_of):  # fmt: skip
     """Cast one list column.
@@ -449,7 +461,7 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
     return offsets, valid, real[:n], whole[:n], begin[:n], size[:n], good[:n], slow[:n], fault
 
 
-@njit(cache=True)
+@compiled
 def _gather_parts(begin, size, good, buf):  # fmt: skip
     offsets = np.zeros(size.size + 1, np.int32)
     for i in range(size.size):
@@ -542,19 +554,29 @@ class ColumnCaster:
                     faults: Faults) -> None:  # fmt: skip
         mine = chosen[self._texts]
         is_time = self._kind[self._texts] == _TIME
-        begin, size, fault = text_spans(mine, is_time, tokens.buf, tokens.vr, tokens.at, tokens.length, KIND, tokens.left_of)
+        begin, size, fault = text_spans(
+            mine, is_time, tokens.buf, tokens.vr, tokens.at, tokens.length, KIND, tokens.left_of
+        )
         faults.add(fault, mine)
         data, column_at, offsets, valid = gather_text(
             mine, is_time, begin, size, tokens.buf, tokens.vr, tokens.at, tokens.length, KIND, tokens.big, files
         )
         bits = _bits(valid)
         for i, c in enumerate(self._texts):
-            buffers = [pa.py_buffer(bits[i]), pa.py_buffer(offsets[i]), pa.py_buffer(data[column_at[i] : column_at[i + 1]])]
-            arrays[c] = pa.Array.from_buffers(pa.string(), files.size, buffers, int(files.size - np.count_nonzero(valid[i])))
+            buffers = [
+                pa.py_buffer(bits[i]),
+                pa.py_buffer(offsets[i]),
+                pa.py_buffer(data[column_at[i] : column_at[i + 1]]),
+            ]
+            arrays[c] = pa.Array.from_buffers(
+                pa.string(), files.size, buffers, int(files.size - np.count_nonzero(valid[i]))
+            )
 
     def _cast_list(self, c: int, tokens: Tokens, chosen: np.ndarray, files: np.ndarray, faults: Faults) -> pa.Array:
         kind = int(self._kind[c])
-        offsets, valid, real, whole, begin, size, good, slow, fault = list_parts(kind, chosen, files, *self._context(tokens))
+        offsets, valid, real, whole, begin, size, good, slow, fault = list_parts(
+            kind, chosen, files, *self._context(tokens)
+        )
         faults.add(fault[np.newaxis], chosen[np.newaxis])
         item = self.columns[c].type.value_type
         bits = _bits(good)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
+
+from cairn.dicom.compiled import compiled
 
 VR_NAMES: tuple[str, ...] = (
     "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW",
@@ -115,7 +116,7 @@ def hash_table(keys: list[int], values: list[int], dtype: type) -> tuple[np.ndar
     return slots, out
 
 
-@njit(cache=True)
+@compiled
 def _mix(key: np.uint64) -> np.uint64:
     """Spread a key's bits (the finaliser of splitmix64)."""
     key = np.uint64(key)
@@ -124,7 +125,7 @@ def _mix(key: np.uint64) -> np.uint64:
     return key ^ (key >> np.uint64(31))
 
 
-@njit(cache=True)
+@compiled
 def find(slots: np.ndarray, key: np.uint64) -> int:
     """Return the slot of `key` in a table made by :func:`hash_table`, or -1."""
     mask = np.uint64(slots.size - 1)
@@ -138,7 +139,7 @@ def find(slots: np.ndarray, key: np.uint64) -> int:
         place = (place + np.uint64(1)) & mask
 
 
-@njit(cache=True)
+@compiled
 def fnv1a(data: np.ndarray, start: int, end: int) -> np.uint64:
     """Return the 64-bit FNV-1a hash of ``data[start:end]``."""
     value = np.uint64(0xCBF29CE484222325)
@@ -237,7 +238,7 @@ def dictionary() -> Dictionary:
     )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def public_vr(tag: int, keys: np.ndarray, vrs: np.ndarray, mask_value: np.ndarray, mask_bits: np.ndarray,
               mask_vr: np.ndarray) -> int:  # fmt: skip
     """Return the VR code that the public dictionary gives `tag`, or -1."""
@@ -251,7 +252,7 @@ def public_vr(tag: int, keys: np.ndarray, vrs: np.ndarray, mask_value: np.ndarra
     return -1
 
 
-@njit(cache=True)
+@compiled
 def private_vr(tag: int, creator: int, private_keys: np.ndarray, private_vrs: np.ndarray) -> int:
     """Return the VR code that the private dictionary of creator number `creator` gives `tag`, or -1."""
     group, low = tag >> 16, tag & 0xFF

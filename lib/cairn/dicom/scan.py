@@ -6,8 +6,8 @@ Used while reading, to ask for no more bytes of an entry than its header needs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from cairn.dicom.compiled import compiled
 from cairn.dicom.dictionary import VR
 from cairn.dicom.tokenise import OK, UNDEFINED, _looks_explicit, _tag, _u32, locate, read_element, undefined_value_end
 
@@ -17,7 +17,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 250
 
 
-@njit(cache=True)
+@compiled
 def _sequence_end(buf: np.ndarray, p: int, end: int, implicit: bool, big: bool, vr_of_bytes: np.ndarray,
                   vr_is_long: np.ndarray) -> tuple[int, int]:  # fmt: skip
     """Walk a sequence of undefined length whose value begins at `p`.
@@ -81,7 +81,7 @@ def _sequence_end(buf: np.ndarray, p: int, end: int, implicit: bool, big: bool, 
                     p = stop + 8
 
 
-@njit(cache=True)
+@compiled
 def scan(buf: np.ndarray, form: int, hole_at: np.ndarray, hole_limit: int, uids: tuple, vr_of_bytes: np.ndarray,
          vr_is_long: np.ndarray) -> tuple[int, int, int, int]:  # fmt: skip
     """Find the end of a header in the bytes at hand.

@@ -8,8 +8,8 @@ where files break them the tokeniser does what pydicom does, or gives the file u
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from cairn.dicom.compiled import compiled
 from cairn.dicom.dictionary import VR, find, fnv1a, private_vr, public_vr
 
 # What became of a file.
@@ -36,31 +36,32 @@ IS_TEXT = np.array([code in TEXT_CODES for code in range(256)], np.uint8)
 CHARSET_CODES = frozenset(VR[v] for v in ("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 
 UIDS = tuple(
-    np.frombuffer(bytearray(uid), np.uint8) for uid in (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99")
+    np.frombuffer(bytearray(uid), np.uint8)
+    for uid in (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99")
 )
 """Transfer syntaxes that change how a dataset is read: implicit, big endian, deflated."""
 
 
-@njit(cache=True)
+@compiled
 def _u16(buf: np.ndarray, p: int, big: bool) -> int:
     if big:
         return (np.int64(buf[p]) << 8) | np.int64(buf[p + 1])
     return np.int64(buf[p]) | (np.int64(buf[p + 1]) << 8)
 
 
-@njit(cache=True)
+@compiled
 def _u32(buf: np.ndarray, p: int, big: bool) -> int:
     if big:
         return (_u16(buf, p, True) << 16) | _u16(buf, p + 2, True)
     return _u16(buf, p, False) | (_u16(buf, p + 2, False) << 16)
 
 
-@njit(cache=True)
+@compiled
 def _tag(buf: np.ndarray, p: int, big: bool) -> int:
     return (_u16(buf, p, big) << 16) | _u16(buf, p + 2, big)
 
 
-@njit(cache=True)
+@compiled
 def read_element(buf: np.ndarray, p: int, end: int, implicit: bool, big: bool, vr_of_bytes: np.ndarray,
                  vr_is_long: np.ndarray) -> tuple[int, int, int, int]:  # fmt: skip
     """Read one element's tag, VR and length at `p`.
@@ -90,13 +91,13 @@ def read_element(buf: np.ndarray, p: int, end: int, implicit: bool, big: bool, v
     return tag, -1, _u32(buf, p + 4, big), 8
 
 
-@njit(cache=True)
+@compiled
 def _looks_explicit(buf: np.ndarray, p: int, end: int) -> bool:
     """Whether the two bytes after the tag at `p` are capital letters (pydicom's test)."""
     return p + 6 <= end and 0x40 < buf[p + 4] < 0x5B and 0x40 < buf[p + 5] < 0x5B
 
 
-@njit(cache=True)
+@compiled
 def _uid_is(buf: np.ndarray, start: int, length: int, uid: np.ndarray) -> bool:
     while length > 0 and (buf[start + length - 1] == 0 or buf[start + length - 1] == 32):
         length -= 1
@@ -108,7 +109,7 @@ def _uid_is(buf: np.ndarray, start: int, length: int, uid: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True)
+@compiled
 def _plausible_start(buf: np.ndarray, p: int, end: int, vr_of_bytes: np.ndarray) -> bool:
     """Whether a file without the DICM prefix may begin with a dataset at `p`.
 
@@ -124,7 +125,7 @@ def _plausible_start(buf: np.ndarray, p: int, end: int, vr_of_bytes: np.ndarray)
     return False
 
 
-@njit(cache=True)
+@compiled
 def locate(buf: np.ndarray, start: int, end: int, form: int, vr_of_bytes: np.ndarray, vr_is_long: np.ndarray,
            uids: tuple) -> tuple[int, int, int, bool, bool]:  # fmt: skip
     """Find where the dataset begins and how it is encoded.
@@ -185,7 +186,7 @@ def locate(buf: np.ndarray, start: int, end: int, form: int, vr_of_bytes: np.nda
     return OK, meta, p, implicit, big
 
 
-@njit(cache=True)
+@compiled
 def undefined_value_end(buf: np.ndarray, p: int, end: int, big: bool) -> int:
     """Return where the sequence delimiter stands that ends an undefined-length value at `p`, or -1.
 
@@ -206,7 +207,7 @@ def undefined_value_end(buf: np.ndarray, p: int, end: int, big: bool) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _creator_of(buf: np.ndarray, start: int, length: int, creator_keys: np.ndarray, creator_ids: np.ndarray) -> int:
     end = start + length
     while end > start and (buf[end - 1] == 32 or buf[end - 1] == 0):
@@ -217,7 +218,7 @@ def _creator_of(buf: np.ndarray, start: int, length: int, creator_keys: np.ndarr
     return np.int64(creator_ids[slot]) if slot >= 0 else -1
 
 
-@njit(cache=True)
+@compiled
 def _needs_decoding(buf: np.ndarray, start: int, end: int) -> bool:
     for i in range(start, end):
         if buf[i] >= 128 or buf[i] == 27:
@@ -225,7 +226,7 @@ def _needs_decoding(buf: np.ndarray, start: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, max_depth, value_limit,
              tables, is_text, path_keys, path_nodes, node_path,
              tag_out, vr_out, at_out, length_out, parent_out, tail_out, pixels_out, file_out, match_out,
@@ -368,7 +369,9 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 break
             was_in_meta = in_meta
             big_here = big and not was_in_meta
-            tag, code, length, size = read_element(buf, p, hard[top], plain[top] != 0, big_here, vr_of_bytes, vr_is_long)
+            tag, code, length, size = read_element(
+                buf, p, hard[top], plain[top] != 0, big_here, vr_of_bytes, vr_is_long
+            )
             if size == 0:
                 status = TRUNCATED if hard[top] == end else ODD
                 break
@@ -389,7 +392,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 break
 
             # The effective VR (docs/header.md).
-            undefined = length == UNDEFINED and size != 8 or length == UNDEFINED and code == -1
+            undefined = (length == UNDEFINED and size != 8) or (length == UNDEFINED and code == -1)
             odd_group = (tag >> 16) & 1 == 1
             element = tag & 0xFFFF
             if code == -2:

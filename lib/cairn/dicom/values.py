@@ -7,7 +7,8 @@ routine archives hold (PS3.5 6.2 and its retired forms) and nothing else.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from cairn.dicom.compiled import compiled
 
 GOOD, BAD, SLOW = 0, 1, 2
 """Status of a value: parsed, not of its VR, or a number that needs Python's own float() to be rounded right."""
@@ -17,7 +18,7 @@ _DAYS_BEFORE_YEAR_ONE = 719162
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 
-@njit(cache=True)
+@compiled
 def parse_double(buf: np.ndarray, a: int, b: int) -> tuple[int, float]:
     """Parse a DS: sign, digits, point, exponent (PS3.5 6.2).
 
@@ -72,7 +73,7 @@ def parse_double(buf: np.ndarray, a: int, b: int) -> tuple[int, float]:
     return GOOD, -value if negative else value
 
 
-@njit(cache=True)
+@compiled
 def parse_integer(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     """Parse an IS: sign and digits; a fraction of zeros (``12.0``) is forgiven. Beyond int64: :data:`BAD`."""
     p, negative = a, False
@@ -98,7 +99,7 @@ def parse_integer(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     return GOOD, -np.int64(value) if negative else np.int64(value)
 
 
-@njit(cache=True)
+@compiled
 def days_from_civil(year: int, month: int, day: int) -> int:
     """Return days since 1970-01-01 of a proleptic Gregorian date (Hinnant, chrono-compatible low-level date algorithms)."""
     y = year - (1 if month <= 2 else 0)
@@ -108,7 +109,7 @@ def days_from_civil(year: int, month: int, day: int) -> int:
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-@njit(cache=True)
+@compiled
 def _digits(buf: np.ndarray, a: int, count: int, b: int) -> int:
     """Return the number in exactly `count` digits at `a`, or -1."""
     if a + count > b:
@@ -121,7 +122,7 @@ def _digits(buf: np.ndarray, a: int, count: int, b: int) -> int:
     return value
 
 
-@njit(cache=True)
+@compiled
 def _date_is_real(year: int, month: int, day: int) -> bool:
     if year < 1 or month < 1 or month > 12 or day < 1:
         return False
@@ -133,7 +134,7 @@ def _date_is_real(year: int, month: int, day: int) -> bool:
     return day <= longest
 
 
-@njit(cache=True)
+@compiled
 def parse_date(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     """Parse a DA: ``YYYYMMDD``, or ``YYYY.MM.DD`` as ACR-NEMA wrote it. Value: days since 1970-01-01."""
     dotted = b - a == 10 and buf[a + 4] == 46 and buf[a + 7] == 46
@@ -146,7 +147,7 @@ def parse_date(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     return GOOD, days_from_civil(year, month, day)
 
 
-@njit(cache=True)
+@compiled
 def parse_time(buf: np.ndarray, a: int, b: int) -> tuple[int, int, int, int, int, int]:
     """Parse a TM: ``HH[MM[SS[.F]]]``, with colons as ACR-NEMA wrote it.
 
@@ -187,7 +188,7 @@ def parse_time(buf: np.ndarray, a: int, b: int) -> tuple[int, int, int, int, int
     return GOOD, part[0], part[1], part[2], micro, width
 
 
-@njit(cache=True)
+@compiled
 def parse_datetime(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     """Parse a DT: ``YYYY[MM[DD[HH[MM[SS[.F]]]]]][&ZZXX]``. Value: microseconds since 1970-01-01T00:00:00Z.
 

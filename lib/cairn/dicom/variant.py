@@ -8,8 +8,8 @@ then each header's keys and its tree of objects and arrays (:func:`encode_trees`
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from cairn.dicom.compiled import compiled
 from cairn.dicom.dictionary import VR, find
 from cairn.dicom.tokenise import ITEM_VR
 
@@ -54,7 +54,7 @@ VALUE_LENGTH_FINDING = 1
 _SQ_CODE = VR["SQ"]
 
 
-@njit(cache=True)
+@compiled
 def _put(out: np.ndarray, p: int, value: int, width: int) -> int:
     """Write `value` little endian in `width` bytes; return the place behind it."""
     for i in range(width):
@@ -62,14 +62,14 @@ def _put(out: np.ndarray, p: int, value: int, width: int) -> int:
     return p + width
 
 
-@njit(cache=True)
+@compiled
 def _copy(out: np.ndarray, p: int, source: np.ndarray, start: int, length: int) -> int:
     for i in range(length):
         out[p + i] = source[start + i]
     return p + length
 
 
-@njit(cache=True)
+@compiled
 def _offset_width(total: int) -> int:
     if total < 1 << 8:
         return 1
@@ -78,7 +78,7 @@ def _offset_width(total: int) -> int:
     return 3 if total < 1 << 24 else 4
 
 
-@njit(cache=True)
+@compiled
 def strip(buf: np.ndarray, start: int, end: int, left: bool) -> tuple[int, int]:
     """Return the bounds of a text part without trailing spaces and NULs, and leading spaces when `left`."""
     while end > start and (buf[end - 1] == 32 or buf[end - 1] == 0):
@@ -89,12 +89,12 @@ def strip(buf: np.ndarray, start: int, end: int, left: bool) -> tuple[int, int]:
     return start, end
 
 
-@njit(cache=True)
+@compiled
 def _string_size(length: int) -> int:
     return 1 + length if length < 64 else 5 + length
 
 
-@njit(cache=True)
+@compiled
 def _put_string(out: np.ndarray, p: int, buf: np.ndarray, start: int, length: int) -> int:
     if length < 64:
         out[p] = length << 2 | 1
@@ -103,7 +103,7 @@ def _put_string(out: np.ndarray, p: int, buf: np.ndarray, start: int, length: in
     return _copy(out, _put(out, p + 1, length, 4), buf, start, length)
 
 
-@njit(cache=True)
+@compiled
 def _array_header(out: np.ndarray, p: int, count: int, total: int) -> tuple[int, int, int]:
     """Write an array's header; return (where its offsets go, their width, where its values go)."""
     width = _offset_width(total)
@@ -113,7 +113,7 @@ def _array_header(out: np.ndarray, p: int, count: int, total: int) -> tuple[int,
     return p, width, p + (count + 1) * width
 
 
-@njit(cache=True)
+@compiled
 def _put_text(out: np.ndarray, p: int, buf: np.ndarray, start: int, end: int, left: bool) -> int:
     """Write a text value that may have several parts."""
     parts, total = 1, 0
@@ -143,7 +143,7 @@ def _put_text(out: np.ndarray, p: int, buf: np.ndarray, start: int, end: int, le
     return q
 
 
-@njit(cache=True)
+@compiled
 def read_unsigned(buf: np.ndarray, p: int, width: int, big: bool) -> np.uint64:
     """Return the unsigned number of `width` bytes at `p`."""
     value = np.uint64(0)
@@ -153,7 +153,7 @@ def read_unsigned(buf: np.ndarray, p: int, width: int, big: bool) -> np.uint64:
     return value
 
 
-@njit(cache=True)
+@compiled
 def read_number(buf: np.ndarray, p: int, width: int, signed: bool, big: bool) -> int:
     """Return the number of `width` bytes at `p` as int64 (unsigned 64-bit ones wrap)."""
     value = np.int64(read_unsigned(buf, p, width, big))
@@ -162,7 +162,7 @@ def read_number(buf: np.ndarray, p: int, width: int, signed: bool, big: bool) ->
     return value
 
 
-@njit(cache=True)
+@compiled
 def _integer_size(value: int) -> int:
     if -128 <= value <= 127:
         return 2
@@ -173,14 +173,14 @@ def _integer_size(value: int) -> int:
     return 9
 
 
-@njit(cache=True)
+@compiled
 def _put_integer(out: np.ndarray, p: int, value: int) -> int:
     size = _integer_size(value)
     out[p] = _INT8 if size == 2 else _INT16 if size == 3 else _INT32 if size == 5 else _INT64
     return _put(out, p + 1, value, size - 1)
 
 
-@njit(cache=True)
+@compiled
 def _put_wide(out: np.ndarray, p: int, value: int) -> int:
     """Write an unsigned 64-bit number, given as the int64 that it wraps to, beyond int64: as a decimal."""
     if value >= 0:
@@ -190,7 +190,7 @@ def _put_wide(out: np.ndarray, p: int, value: int) -> int:
     return _put(out, _put(out, p + 2, value, 8), 0, 8)
 
 
-@njit(cache=True)
+@compiled
 def _put_numbers(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int, width: int, signed: bool,
                  big: bool, unsigned_first: bool) -> int:  # fmt: skip
     """Write one binary integer, or an array of them."""
@@ -213,7 +213,7 @@ def _put_numbers(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: in
     return q
 
 
-@njit(cache=True)
+@compiled
 def _put_reals(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int, width: int, big: bool) -> int:
     """Write one binary floating-point number, or an array of them."""
     offsets, offset_width, q = p, 0, p
@@ -229,7 +229,7 @@ def _put_reals(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int,
     return q
 
 
-@njit(cache=True)
+@compiled
 def _put_tags(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int, big: bool) -> int:
     """Write one attribute tag as eight hexadecimal digits, or an array of them."""
     offsets, offset_width, q = p, 0, p
@@ -238,7 +238,9 @@ def _put_tags(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int, 
     for i in range(count):
         if count > 1:
             offsets = _put(out, offsets, i * 9, offset_width)
-        tag = (read_number(buf, start + 4 * i, 2, False, big) << 16) | read_number(buf, start + 4 * i + 2, 2, False, big)
+        tag = (read_number(buf, start + 4 * i, 2, False, big) << 16) | read_number(
+            buf, start + 4 * i + 2, 2, False, big
+        )
         out[q] = 8 << 2 | 1
         for digit in range(8):
             out[q + 1 + digit] = _HEX[(tag >> (28 - 4 * digit)) & 15]
@@ -248,13 +250,13 @@ def _put_tags(out: np.ndarray, p: int, buf: np.ndarray, start: int, count: int, 
     return q
 
 
-@njit(cache=True)
+@compiled
 def _put_binary(out: np.ndarray, p: int, buf: np.ndarray, start: int, length: int) -> int:
     out[p] = _BINARY
     return _copy(out, _put(out, p + 1, length, 4), buf, start, length)
 
 
-@njit(cache=True)
+@compiled
 def pixel_representation(token: int, parent: np.ndarray, pixels: np.ndarray, root: int) -> int:
     """Return the Pixel Representation that governs a token: of its own dataset, else of the nearest around it, else 0."""
     owner = parent[token]
@@ -265,7 +267,7 @@ def pixel_representation(token: int, parent: np.ndarray, pixels: np.ndarray, roo
     return max(np.int64(root), 0)
 
 
-@njit(cache=True)
+@compiled
 def encode_values(buf, first, starts, dataset, big_file, root_pixels, tag, vr, at, length, parent, pixels, digest,
                   kind, width_of, signed_of, left_of, out, out_at, faults):  # fmt: skip
     """Encode every value of a batch on its own.
@@ -347,7 +349,7 @@ def encode_values(buf, first, starts, dataset, big_file, root_pixels, tag, vr, a
     return p
 
 
-@njit(cache=True)
+@compiled
 def _hex_before(tag: int, key_text: np.ndarray, key_start: np.ndarray) -> int:
     """Return how many keywords sort before the eight hexadecimal digits of `tag`."""
     low, high = 0, key_start.size - 1
@@ -370,7 +372,7 @@ def _hex_before(tag: int, key_text: np.ndarray, key_start: np.ndarray) -> int:
     return low
 
 
-@njit(cache=True)
+@compiled
 def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.ndarray, ranks: np.ndarray,
                digest: np.ndarray, extra: tuple[int, int], key_text: np.ndarray, key_start: np.ndarray, words: np.ndarray,
                unknown: np.ndarray, field: np.ndarray, local_of_rank: np.ndarray, sorted_keys: np.ndarray) -> int:  # fmt: skip
@@ -426,7 +428,7 @@ def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.
     return count
 
 
-@njit(cache=True)
+@compiled
 def _number_unknown(first, last, tag, vr, field, local_of_rank, strange, sorted_keys, count):  # fmt: skip
     """Give tokens without a keyword the number of their hexadecimal key, and the others that of their keyword."""
     local = np.empty(strange.size, np.int64)
@@ -444,7 +446,7 @@ def _number_unknown(first, last, tag, vr, field, local_of_rank, strange, sorted_
             field[t - first] = local[np.searchsorted(strange, np.int64(tag[t]))]
 
 
-@njit(cache=True)
+@compiled
 def _bit_number(single: np.uint64) -> int:
     """Return the place of the only bit that is set."""
     n = 0
@@ -466,7 +468,7 @@ def _bit_number(single: np.uint64) -> int:
     return n + (1 if single >= np.uint64(2) else 0)
 
 
-@njit(cache=True)
+@compiled
 def _put_metadata(out: np.ndarray, p: int, sorted_keys: np.ndarray, count: int, key_text: np.ndarray,
                   key_start: np.ndarray) -> int:  # fmt: skip
     """Write a header's dictionary of keys (they are sorted, and say so)."""
@@ -492,7 +494,7 @@ def _put_metadata(out: np.ndarray, p: int, sorted_keys: np.ndarray, count: int, 
     return q
 
 
-@njit(cache=True)
+@compiled
 def _order_fields(begin: int, stop: int, base: int, tail: np.ndarray, field: np.ndarray, keys: int, bucket: np.ndarray,
                   order: np.ndarray, at: int, dropped: np.ndarray) -> int:  # fmt: skip
     """Write the children of one object in the order of their keys; of equal keys the last stays. Returns their count.
@@ -539,8 +541,10 @@ def _order_fields(begin: int, stop: int, base: int, tail: np.ndarray, field: np.
     return kept
 
 
-@njit(cache=True)
-def _same_shape(a: int, b: int, count: int, tag: np.ndarray, vr: np.ndarray, tail: np.ndarray, digest: np.ndarray) -> bool:
+@compiled
+def _same_shape(
+    a: int, b: int, count: int, tag: np.ndarray, vr: np.ndarray, tail: np.ndarray, digest: np.ndarray
+) -> bool:
     """Whether two headers have the same tags in the same tree, so that keys and order of one serve the other."""
     for i in range(count):
         if tag[a + i] != tag[b + i] or tail[a + i] - a != tail[b + i] - b:
@@ -552,18 +556,18 @@ def _same_shape(a: int, b: int, count: int, tag: np.ndarray, vr: np.ndarray, tai
     return True
 
 
-@njit(cache=True)
+@compiled
 def _is_tree(vr: int) -> bool:
     return vr == ITEM_VR or vr == _SQ_CODE
 
 
-@njit(cache=True)
+@compiled
 def _container_size(count: int, total: int, id_width: int) -> int:
     """Bytes of an object (`id_width` > 0) or array with `count` values of `total` bytes."""
     return 1 + (4 if count > 255 else 1) + count * id_width + (count + 1) * _offset_width(total) + total
 
 
-@njit(cache=True)
+@compiled
 def _put_object_header(out: np.ndarray, p: int, count: int, total: int, id_width: int) -> tuple[int, int, int, int]:
     """Write an object's header; return (ids, offsets, offset width, values)."""
     width = _offset_width(total)
@@ -573,8 +577,10 @@ def _put_object_header(out: np.ndarray, p: int, count: int, total: int, id_width
     return p, p + count * id_width, width, p + count * id_width + (count + 1) * width
 
 
-@njit(cache=True)
-def _put_digest(out: np.ndarray, p: int, length: int, sha256: np.ndarray, fields: tuple[int, int], id_width: int) -> int:
+@compiled
+def _put_digest(
+    out: np.ndarray, p: int, length: int, sha256: np.ndarray, fields: tuple[int, int], id_width: int
+) -> int:
     """Write ``{"length": n, "sha256": hex}``."""
     total = _integer_size(length) + 69
     ids, offsets, width, q = _put_object_header(out, p, 2, total, id_width)
@@ -590,7 +596,7 @@ def _put_digest(out: np.ndarray, p: int, length: int, sha256: np.ndarray, fields
     return q + 64
 
 
-@njit(cache=True)
+@compiled
 def encode_trees(files, first, tag, vr, length, parent, tail, digest, digests, values, values_at, keys, ranks, extra,
                  key_text, key_start, size_limit, value_out, value_at, metadata_out, metadata_at, dropped):  # fmt: skip
     """Join encoded values to one VARIANT per header.
@@ -650,7 +656,9 @@ def encode_trees(files, first, tag, vr, length, parent, tail, digest, digests, v
             for t in range(stop - 1, begin - 1, -1):
                 if vr[t] == ITEM_VR:
                     order_at[t - begin] = root_at
-                    counts[t - begin] = _order_fields(t + 1, tail[t], begin, tail, field, count, bucket, order, root_at, dropped)
+                    counts[t - begin] = _order_fields(
+                        t + 1, tail[t], begin, tail, field, count, bucket, order, root_at, dropped
+                    )
                     root_at += counts[t - begin]
                 elif vr[t] == _SQ_CODE:
                     counts[t - begin] = 0
@@ -722,7 +730,7 @@ def encode_trees(files, first, tag, vr, length, parent, tail, digest, digests, v
     return True
 
 
-@njit(cache=True)
+@compiled
 def _put_object(out, p, order, at, count, size, field, place, id_width, total):  # fmt: skip
     """Write an object's header and give its children their places."""
     ids, offsets, width, q = _put_object_header(out, p, count, total, id_width)
@@ -735,7 +743,7 @@ def _put_object(out, p, order, at, count, size, field, place, id_width, total): 
     _put(out, offsets, q - begin, width)
 
 
-@njit(cache=True)
+@compiled
 def _put_items(out, p, token, base, count, tail, size, place):  # fmt: skip
     """Write a sequence's array header and give its items their places."""
     total = 0

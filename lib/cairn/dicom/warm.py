@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 import time
-from pathlib import Path
 from typing import TextIO
 
 
@@ -40,11 +39,10 @@ def warm() -> float:
 
 
 def is_compiled() -> bool:
-    """Whether numba's cache beside the package holds machine code for the present source; looks at file times only."""
-    folder = Path(__file__).parent
-    newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
-    made = [path.stat().st_mtime for path in (folder / "__pycache__").glob("variant.encode_trees-*.nbi")]
-    return bool(made) and max(made) > newest
+    """Whether the machine code for the present source is there already."""
+    from cairn.dicom.compiled import cache_folder
+
+    return any(cache_folder().rglob("variant.encode_trees-*.nbi"))
 
 
 def ensure_compiled(stream: TextIO) -> None:
@@ -56,7 +54,11 @@ def ensure_compiled(stream: TextIO) -> None:
         Is told what takes so long.
     """
     if not is_compiled():
-        print("headers: compiling the header kernel, once per machine and version (about half a minute)", file=stream, flush=True)
+        print(
+            "headers: compiling the header kernel, once per machine and version (about half a minute)",
+            file=stream,
+            flush=True,
+        )
         warm()
 
 

@@ -103,7 +103,9 @@ class HeaderTask:
     def _parse(self, chunk: _Chunk) -> Iterator[tuple[str, pa.Table]]:
         failed = list(chunk.failed)
         if chunk.headers:
-            batch = self._kernel.parse([header.data for header in chunk.headers], [header.holes for header in chunk.headers])
+            batch = self._kernel.parse(
+                [header.data for header in chunk.headers], [header.holes for header in chunk.headers]
+            )
             failed += [(chunk.entries[i], code) for i, code in batch.failures]
             if batch.rows.size:
                 entries = [chunk.entries[i] for i in batch.rows]
