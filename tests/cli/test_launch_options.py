@@ -7,6 +7,7 @@ import shlex
 import tarfile
 import zipfile
 from pathlib import Path
+from urllib.request import url2pathname
 
 import pytest
 from hypothesis import given
@@ -252,7 +253,8 @@ def test_shipped_environment(home, arguments):
     tar, _, name = conf["spark.archives"].partition("#")
     assert command.environment["PYSPARK_PYTHON"] == f"./{name}/bin/python"
     assert command.words[0] == str(home.python), "the driver keeps its own"
-    with tarfile.open(tar) as archive:
+    assert tar.startswith("file:///") and " " not in tar
+    with tarfile.open(url2pathname(tar.removeprefix("file://"))) as archive:
         members = set(archive.getnames())
     assert {"./bin/python", "./lib/site-packages/numpy/a.py"} <= members
     assert not [name for name in members if name.endswith((".jar", "/pip", ".pyc"))]

@@ -90,7 +90,8 @@ def spark_command(
     else:
         shipped = {"spark.jars": ",".join(map(str, jars)), "spark.submit.pyFiles": str(package_zip(home, root / "lib"))}
         if line.ship or options.get(SHIP_PROPERTY, place.given.get(SHIP_PROPERTY)) == "true":
-            shipped["spark.archives"] = f"{environment_tar(home)}#{UNPACKED}"
+            # As a URI: Spark takes a path with a space and a fragment for the name of a file.
+            shipped["spark.archives"] = f"{environment_tar(home).as_uri()}#{UNPACKED}"
             python = f"./{UNPACKED}/bin/python"
         options |= {name: _joined(value, place.given.get(name), ",") for name, value in shipped.items()}
         dropped = set(shipped)
