@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pydicom
 
-from cairn.archive.reader import EntryAddress, read_entries
+from cairn.archive.entry import EntryAddress
+from cairn.archive.reader import read_entries
 from cairn.dicom.kernel import HeaderKernel
 from cairn.dicom.reading import HeaderReader
 from cairn.dicom.warm import warm
@@ -90,7 +91,7 @@ def by_pydicom(addresses: list[EntryAddress]) -> tuple[float, float, int]:
             dataset = pydicom.dcmread(address.uri.removeprefix("file://"), stop_before_pixels=True)
             read = time.process_time()
             dataset.to_json_dict(suppress_invalid_tags=True)
-        except Exception:  # whatever pydicom raises on a bad file: the peer loses it
+        except Exception:  # noqa: BLE001 - whatever pydicom raises on a bad file: the peer loses it
             continue
         reading += read - began
         walking += time.process_time() - read

@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     counts = run.counts
     print(
         f"{counts['files']:,} files, {counts['containers']:,} archives with {counts['members']:,} members; "
-        f"{counts['new']:,} new, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, {counts['gone']:,} gone, "
-        f"{counts['faulty']:,} with a fault"
+        f"{counts['new']:,} new, {counts['changed']:,} changed, {counts['unchanged']:,} unchanged, "
+        f"{counts['gone']:,} gone, {counts['faulty']:,} with a fault"
     )
     cli.report(options, {"run": run.id, **counts})
     return EXIT_DONE

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -71,7 +72,7 @@ def test_the_size_of_the_first_read_changes_nothing(name: str, first_read: int, 
     path = get_testdata_file(name, download=False)
     if path is None:
         pytest.skip(f"{name} is not packaged with this pydicom")
-    data = open(path, "rb").read()
+    data = Path(path).read_bytes()
     whole = kernel.parse([data])
     header, _, batch = header_of(data, kernel, ReadLimits(first_read_bytes=first_read))
     assert batch.table.equals(whole.table)
@@ -163,7 +164,7 @@ def test_a_header_over_the_limit_has_a_code() -> None:
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 6000), first_read=st.integers(1, 9000))
 def test_a_cut_file_reads_the_same_in_any_steps(cut: int, first_read: int) -> None:
-    data = open(get_testdata_file("CT_small.dcm", download=False), "rb").read()[:cut]
+    data = Path(str(get_testdata_file("CT_small.dcm", download=False))).read_bytes()[:cut]
     header = HeaderReader(ReadLimits(first_read_bytes=first_read))(CountingEntry(data))
     assert header.data == data[: len(header.data)]
     assert len(header.data) == cut or header.pixel_offset == len(header.data)

@@ -116,6 +116,8 @@ def choose(match: np.ndarray, path_first: np.ndarray, slots: np.ndarray, files: 
         Row of `match` of each path.
     files : numpy.ndarray of int64, shape (rows,)
         The file of each row.
+    length, digest : numpy.ndarray
+        The tokens: empty values and those kept by hash feed no column.
     """
     columns = path_first.size - 1
     out = np.full((columns, files.size), -1, np.int64)
@@ -138,7 +140,7 @@ def _bounds(buf, token, vr, at, length, kind, left_of):  # fmt: skip
             if buf[i] == 92:
                 stop = i
                 break
-    a, b = strip(buf, start, stop, True if left_of[vr[token]] else False)
+    a, b = strip(buf, start, stop, left_of[vr[token]] != 0)
     return a, b, stop < end
 
 

@@ -39,7 +39,7 @@ def cache_folder() -> Path:
     return base / f"kernel-{digest.hexdigest()[:16]}"
 
 
-numba.config.CACHE_DIR = str(cache_folder())
+setattr(numba.config, "CACHE_DIR", str(cache_folder()))  # noqa: B010 - numba gives it no type
 
 compiled = functools.partial(numba.njit, cache=True)()
 """Decorator of every compiled function."""

@@ -1,4 +1,4 @@
-"""The way for odd files: pydicom reads the header, and its reading is written down again as plain explicit VR little endian.
+"""The way for odd files: pydicom reads the header, and its reading is written down again in plain form.
 
 The tokeniser gives up a header whose structure it does not trust. What pydicom makes of it goes back through the same
 kernel in canonical form, so that there is one way from bytes to columns.
@@ -10,6 +10,7 @@ import io
 import struct
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -63,7 +64,7 @@ def canonical(header: bytes, max_depth: int) -> CanonicalHeader | None:
             out = [bytes(128), b"DICM"]
             _write_dataset(dataset.file_meta, out, 1)
             _write_dataset(dataset, out, max_depth)
-    except Exception:  # whatever pydicom raises on hostile bytes, the entry becomes one coded row
+    except Exception:  # noqa: BLE001 - whatever pydicom raises on hostile bytes, the entry becomes one coded row
         return None
     if len(out) == 2:
         return None
@@ -74,18 +75,19 @@ def _write_dataset(dataset: Dataset, out: list[bytes], depth: int) -> None:
     if depth < 0:
         raise RecursionError("sequences nest too deep")
     for tag in sorted(dataset.keys()):
-        raw = dataset.get_item(tag)
+        raw: Any = dataset.get_item(tag)
         try:
             element = dataset[tag]
-        except Exception:  # pydicom cannot convert the value: its bytes are kept as UN
+        except Exception:  # noqa: BLE001 - pydicom cannot convert the value: its bytes are kept as UN
             element = None
-        if element is not None and element.VR == "SQ":
+        if element is not None and str(element.VR) == "SQ":
             _write_sequence(int(tag), element, out, depth)
-        elif isinstance(raw, RawDataElement):
+        elif isinstance(raw, DataElement):
+            if isinstance(raw.value, bytes):
+                _write_value(int(tag), str(raw.VR), raw.value, out)
+        else:
             vr = str(element.VR) if element is not None else "UN"
             _write_value(int(tag), vr, _little_endian(raw, vr), out)
-        elif isinstance(raw, DataElement) and isinstance(raw.value, bytes):
-            _write_value(int(tag), str(raw.VR), raw.value, out)
 
 
 def _little_endian(raw: RawDataElement, vr: str) -> bytes:

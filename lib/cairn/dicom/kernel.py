@@ -193,7 +193,7 @@ class HeaderKernel:
         ParsedBatch
             Every header is in `rows` or in `failures`, never in both. Nothing is raised for bad bytes.
         """
-        own_holes = list(holes) if holes is not None else [()] * len(headers)
+        own_holes: list[Sequence[Hole]] = list(holes) if holes is not None else [()] * len(headers)
         forms = [tk.AS_STORED] * len(headers)
         parsed, odd, deflated = self._parse_stored(list(headers), forms, own_holes, "kernel")
         parts = [(np.arange(len(headers), dtype=np.int64), parsed)]
@@ -202,7 +202,7 @@ class HeaderKernel:
         failed = {}
         for places, batch in parts:
             failed.update({int(places[i]): code for i, code in batch.failures})
-        second = [i for i in odd] + [i for i, code in failed.items() if code == "HEADER_CORRUPT" and i not in odd]
+        second = list(odd) + [i for i, code in failed.items() if code == "HEADER_CORRUPT" and i not in odd]
         if second:
             parts += self._again(sorted(set(second)), headers, self._canonical, tk.CANONICAL, "pydicom")
         return self._join(parts)
@@ -213,7 +213,7 @@ class HeaderKernel:
         good = [(i, data) for i, data in made if data is not None]
         if not good:
             return []
-        batch, odd, _ = self._parse_stored([data[0] for _, data in good], [form] * len(good), [()] * len(good), parser)
+        batch, _, _ = self._parse_stored([data[0] for _, data in good], [form] * len(good), [()] * len(good), parser)
         for row, index in enumerate(batch.rows):
             offset = good[int(index)][1][1]
             if offset is not None:
@@ -309,10 +309,10 @@ class HeaderKernel:
         digest = np.full(batch.tag.size, -1, np.int64)
         left_out = np.flatnonzero(batch.at < 0)
         digest[left_out] = -1 - batch.at[left_out]
-        made = []
+        made: list[bytes] = []
         for token in batch.long.tolist():
             start = int(batch.at[token])
-            value = memoryview(batch.buf)[start : start + int(batch.length[token])]
+            value = batch.buf[start : start + int(batch.length[token])].data
             digest[token] = batch.hole_sha256.shape[0] + len(made)
             made.append(hashlib.sha256(value).digest())
         own = np.frombuffer(bytearray().join(made), np.uint8).reshape(-1, 32)

@@ -134,10 +134,14 @@ def locate(buf: np.ndarray, start: int, end: int, form: int, vr_of_bytes: np.nda
     ----------
     buf : numpy.ndarray of uint8
         The batch's bytes; the file is ``buf[start:end]``.
+    start, end : int
+        Where the file lies.
     form : int
         :data:`AS_STORED`, :data:`INFLATED` or :data:`CANONICAL`.
     uids : tuple of numpy.ndarray
         Bytes of the UIDs of implicit little endian, explicit big endian and deflated explicit little endian.
+    vr_of_bytes, vr_is_long : numpy.ndarray
+        From :class:`cairn.dicom.dictionary.Dictionary`.
 
     Returns
     -------
@@ -241,6 +245,8 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
         Where each lies.
     forms : numpy.ndarray of uint8, shape (files,)
         Of each file: :data:`AS_STORED`, :data:`INFLATED` or :data:`CANONICAL`.
+    uids, is_text
+        :data:`UIDS`, :data:`IS_TEXT`.
     hole_first : numpy.ndarray of int64, shape (files + 1,)
         Range of each file's holes: long values that were left out of the buffer.
     hole_at, hole_length : numpy.ndarray of int64

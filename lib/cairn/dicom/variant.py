@@ -378,7 +378,8 @@ def _name_keys(first: int, last: int, tag: np.ndarray, vr: np.ndarray, keys: np.
                unknown: np.ndarray, field: np.ndarray, local_of_rank: np.ndarray, sorted_keys: np.ndarray) -> int:  # fmt: skip
     """Number one header's distinct keys in byte order.
 
-    `field` receives each token's number (from the header's first token on); `sorted_keys` the keys: rank of a keyword, or -1 - tag. Returns their count.
+    `field` receives each token's number (from the header's first token on); `sorted_keys` the keys: rank of a keyword,
+    or -1 - tag. Returns their count.
     """
     words[:] = 0
     unknowns = 0

@@ -1,0 +1,1 @@
+"""One module per job: its readable body, a few named steps."""

@@ -45,7 +45,8 @@ class Done:
         """Return it in words."""
         out = [*self.account.lines(), f"series {self.series:,}; studies {self.studies:,}"]
         if self.read and self.worker_cpu_seconds:
-            told = f"headers read in this run {self.read:,}: {self.read / self.worker_cpu_seconds:,.0f} files per CPU second of the workers"
+            rate = self.read / self.worker_cpu_seconds
+            told = f"headers read in this run {self.read:,}: {rate:,.0f} files per CPU second of the workers"
             if self.header_cpu_seconds:
                 told += f", {self.read / self.header_cpu_seconds:,.0f} with the JVM and its start"
             out.append(told)

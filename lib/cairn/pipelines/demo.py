@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pyspark.sql import DataFrame
 
 from cairn.pipelines.archive_to_tables import Done, run_stages
 from cairn.pipelines.job import opened
@@ -25,12 +29,14 @@ class Question:
 QUESTIONS = (
     Question(
         "What does the archive hold?",
-        """select modality, count(*) as series, sum(instances) as instances, min(study_date) as first, max(study_date) as last
+        """select modality, count(*) as series, sum(instances) as instances,
+  min(study_date) as first, max(study_date) as last
 from identifiable.series group by modality order by series desc, modality limit 8""",
     ),
     Question(
         "Which axial CT series are regular volumes of slices under 3 mm, with contrast?",
-        """select series_description, manufacturer, instances, round(slice_spacing, 2) as spacing_mm, missing_slices as missing
+        """select series_description, manufacturer, instances, round(slice_spacing, 2) as spacing_mm,
+  missing_slices as missing
 from identifiable.series
 where modality = 'CT' and orientation = 'axial' and regular and contrast and not localizer and slice_spacing < 3
 order by instances desc, series_description limit 5""",
@@ -47,7 +53,15 @@ group by all order by images desc, manufacturer, kernel limit 5""",
 def answers(store: Store) -> Iterator[tuple[Question, str]]:
     """Yield each question with its answer as a table in text."""
     for question in QUESTIONS:
-        yield question, store.spark.sql(question.sql)._show_string(20, 48, False)
+        yield question, _text(store.spark.sql(question.sql))
+
+
+def _text(frame: DataFrame) -> str:
+    """Return a small frame as Spark shows it."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        frame.show(20, 48)
+    return printed.getvalue()
 
 
 def run_demo(settings: Settings, home: Path, scale: float, seed: int) -> Done:

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from cairn.archive.reader import EntryAddress, read_entries
+from cairn.archive.entry import EntryAddress
+from cairn.archive.reader import read_entries
 from cairn.dicom.kernel import HeaderKernel, KernelLimits
 from cairn.dicom.reading import HeaderBytes, HeaderReader, ReadLimits
 from cairn.errors import CONDITIONS, EntryError
@@ -76,7 +77,8 @@ class HeaderTask:
         Yields
         ------
         tuple of str and pyarrow.Table
-            Table name and rows. Every entry is in exactly one of ``instance`` (with its ``header_blob``) and ``quarantine``.
+            Table name and rows. Every entry is in exactly one of ``instance`` (with its ``header_blob``) and
+            ``quarantine``.
         """
         for chunk in self._chunks(_addresses(batches)):
             yield from self._parse(chunk)
@@ -170,7 +172,7 @@ def _table(contract: Contract, columns: dict[str, pa.Array]) -> pa.Table:
 
 
 def _addresses(batches: Iterable[pa.RecordBatch]) -> Iterator[list[EntryAddress]]:
-    names = [name for name in EntryAddress.__slots__]
+    names = list(EntryAddress.__slots__)
     for batch in batches:
         modified = batch.column(batch.schema.get_field_index("modified")).cast(pa.int64())
         columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}

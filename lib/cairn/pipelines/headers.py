@@ -38,7 +38,7 @@ def read_headers(store: Store, run: Run, scratch: Folder, stream: TextIO) -> Run
     Returns
     -------
     Run
-        With the counts ``found``, ``unchanged``, ``entries``, ``instance``, ``header_blob``, ``quarantine`` and ``gone``.
+        With the counts ``found``, ``unchanged``, ``entries``, ``instance``, ``header_blob``, ``quarantine``, ``gone``.
 
     Raises
     ------

@@ -1,0 +1,1 @@
+"""Contracts: one module per table."""
