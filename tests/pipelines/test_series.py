@@ -32,6 +32,9 @@ def session(tmp_path_factory):
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.codegen.wholeStage", "false")  # a dozen rows do not pay for compiling 150 columns
+            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            .config("spark.databricks.delta.snapshotPartitions", "1")
             .config("spark.sql.execution.arrow.maxRecordsPerBatch", "7")
             .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
             .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")

@@ -56,12 +56,27 @@ def _touched(store: Store, instances: DataFrame, since: dict[str, int]) -> DataF
     """SOPInstanceUIDs whose entries have to be looked at."""
     gone_or_back = _changed_uris(store, ARCHIVE_ENTRY, since)
     if INSTANCE.full_name not in since or gone_or_back is None:
-        return instances.where("sop_instance_uid IS NOT NULL").select("sop_instance_uid").distinct()
+        return _in_question(store, instances)
     uids = [instances.join(gone_or_back, "uri", "left_semi").select("sop_instance_uid")]
     if store.version(INSTANCE) != since[INSTANCE.full_name]:
         uids.append(store.changes(INSTANCE, since[INSTANCE.full_name] + 1).select("sop_instance_uid"))
     every = uids[0] if len(uids) == 1 else uids[0].unionByName(uids[1])
     return every.where("sop_instance_uid IS NOT NULL").distinct()
+
+
+def _in_question(store: Store, instances: DataFrame) -> DataFrame:
+    """SOPInstanceUIDs that several entries carry, or whose only entry is gone or not what an only entry should be.
+
+    Narrow on purpose: all but a few entries of an archive are the only one of their SOPInstanceUID and drop out here.
+    """
+    told = F.exists(F.coalesce("findings", F.array().cast(_FINDINGS)), lambda finding: finding["code"] == DIFFERS)
+    odd = (F.count("*") > 1) | ~F.bool_and("is_primary") | F.bool_or(told)
+    with_uid = instances.where("sop_instance_uid IS NOT NULL")
+    repeated = with_uid.groupBy("sop_instance_uid").agg(odd.alias("odd")).where("odd").select("sop_instance_uid")
+    if not store.exists(ARCHIVE_ENTRY):
+        return repeated
+    gone = store.read(ARCHIVE_ENTRY).where("state = 'gone'")
+    return repeated.unionByName(with_uid.join(gone, "uri", "left_semi").select("sop_instance_uid")).distinct()
 
 
 def _changed_uris(store: Store, contract: Contract, since: dict[str, int]) -> DataFrame | None:

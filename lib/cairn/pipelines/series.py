@@ -150,6 +150,9 @@ def describe(store: Store, contract: Contract, instances: DataFrame, touched: Da
     if touched is not None:
         touched = touched.where(F.col(key).isNotNull()).select(key).distinct()
         instances = instances.join(touched, key, "left_semi")
+    if store.read(contract).isEmpty():
+        store.append(contract, make(instances), unique=True)
+        return
     store.upsert(contract, make(instances), unique=True)
     living = instances.where(F.col("is_primary") & F.col(key).isNotNull()).select(key).distinct()
     known = store.read(contract).select(key)
