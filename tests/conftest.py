@@ -12,72 +12,34 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from cairn.settings import Settings, load
+from cairn.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = "io.delta:delta-spark_4.2_2.13:4.4.0"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cluster: starts a Spark standalone cluster (master and two workers)")
-    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+# Modules that tests share lie there: not collected, and on the path of the workers too.
+sys.path.append(str(ROOT / "tests" / "support"))
 
 
 hypothesis.settings.register_profile("cairn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("cairn")
 
 
-def jars() -> dict[str, str]:
-    """Spark option for Delta's jars: what spark-submit.sh or an earlier run resolved, else a download."""
-    homes = [Path(os.environ.get("CAIRN_HOME", ROOT / ".cairn")), Path.home() / ".ivy2.5.2" / "jars"]
-    for home in homes:
-        found = {path.name: path for path in sorted(home.rglob("*.jar")) if "delta" in path.name}
-        if any("delta-spark" in name for name in found):
-            return {"spark.jars": ",".join(str(path) for path in found.values())}
-    return {"spark.jars.packages": PACKAGES}
-
-
-def spark_options() -> dict[str, str]:
-    """Options that make small tests quick; each changes speed only, never a result."""
-    return {
-        "spark.master": "local[2]",
-        "spark.ui.enabled": "false",  # no web server
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",  # 200 tasks for ten rows cost seconds
-        "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own default is 50
-        # Tests run code once: the optimising compiler and the parallel collector cost more than they save.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.log.level": "ERROR",
-        **jars(),
-    }
-
-
-def made_settings(warehouse: Path, **sections: dict[str, object]) -> Settings:
-    """Settings of a test: its own warehouse, and the session's options."""
-    base = load(warehouse=str(warehouse)).model_dump()
-    base["spark"]["conf"] = spark_options()
-    for section, values in sections.items():
-        base[section] |= values
-    return Settings.model_validate(base)
-
-
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """The one session. Skips when there is no Java or no way to Delta's jars."""
+    from spark_support import made_settings, worker_path
+
     from cairn.spark import session
 
     # Workers are new processes: they find the package on the path of the environment only.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    os.environ["PYTHONPATH"] = worker_path()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     folder = tmp_path_factory.mktemp("spark")
@@ -89,23 +51,21 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with an empty warehouse, in a folder with a space as users have them."""
+    from spark_support import made_settings
+
     return made_settings(tmp_path / "ware house")
 
 
 @pytest.fixture
 def store(spark, settings: Settings) -> Iterator[object]:  # type: ignore[no-untyped-def]
     """A store on an empty warehouse; its tables are forgotten by the catalog afterwards."""
+    from spark_support import forget
+
     from cairn.spark.store import Store
 
     forget(spark)
     yield Store(spark, settings)
     forget(spark)
-
-
-def forget(spark) -> None:  # type: ignore[no-untyped-def]
-    """Drop the zones' schemas from the session's catalog; the files stay."""
-    for zone in ("identifiable", "deidentified"):
-        spark.sql(f"DROP SCHEMA IF EXISTS {zone} CASCADE")
 
 
 @dataclass
@@ -149,6 +109,8 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A master and two workers of one core and 1 GiB each, on free ports of 127.0.0.1; gone at the end."""
+    from spark_support import wait_for
+
     port, web = free_port(), free_port()
     started: list[subprocess.Popen[bytes]] = []
     try:
@@ -176,20 +138,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until a condition holds; a refused connection counts as no."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        if time.monotonic() > end:
-            raise TimeoutError("the condition did not come true")
-        time.sleep(0.2)
-
-
 def _spark_class(folder: Path, name: str, kind: str, *options: str) -> subprocess.Popen[bytes]:
     import pyspark
 
@@ -204,7 +152,7 @@ def _spark_class(folder: Path, name: str, kind: str, *options: str) -> subproces
         "SPARK_LOCAL_DIRS": str(work),
         "SPARK_WORKER_DIR": str(work),
         "SPARK_DAEMON_MEMORY": "256m",
-        "PYTHONPATH": str(ROOT / "lib"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "lib"), str(ROOT / "tests" / "support")]),
         "PYSPARK_PYTHON": sys.executable,
     }
     command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *words]

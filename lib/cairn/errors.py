@@ -120,8 +120,16 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Stage {stage} failed in a worker: {why}.", "What was committed stays; correct the cause and run again."
     ),
     "INTENT_BROKEN": Condition(
-        "Batch {batch} of run {run} of stage {stage} was committed to some tables, and its files for the others are gone.",
-        "Restore the tables to the versions before that run (RESTORE TABLE), remove the note in _intents, run again.",
+        "Batch {batch} of run {run} of stage {stage} is in some tables, and its files for the others are gone.",
+        "Restore the tables to their versions before that run, remove the note in _intents, run again.",
+    ),
+    "SQL_WRITES": Condition(
+        "The SQL shell only reads; {kind} would write.",
+        "Tables are written by jobs; keep results in a notebook.",
+        EXIT_USAGE,
+    ),
+    "SQL_FAILED": Condition(
+        "Spark refuses the statement: {why}.", "Correct it; DESCRIBE shows the columns.", EXIT_USAGE
     ),
     "ENTRIES_LOST": Condition(
         "Stage {stage} was given {given} entries and accounted for {accounted}.",

@@ -72,7 +72,7 @@ def test_different_members_have_different_addresses(one, two, first, second):
         ("/data/100%25", "file:///data/100%2525", "file"),
         ("file:///data/a%20b", "file:///data/a%20b", "file"),
         ("file:/data/./x/../y/", "file:///data/y", "file"),
-        ("s3a://bucket/a%20b/", "s3a://bucket/a%20b", "s3"),
+        ("s3a://bucket/a%20b/", "s3a://bucket/a%20b/", "s3"),
         ("s3n://bucket", "s3n://bucket", "s3"),
         ("s3://bucket/x", "s3://bucket/x", "s3"),
         ("abfss://c@acc.dfs.core.windows.net/x", "abfss://c@acc.dfs.core.windows.net/x", "abfs"),

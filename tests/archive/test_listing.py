@@ -152,6 +152,23 @@ def test_a_folder_that_vanishes(tree):
     assert [item.entry.code for item in items if isinstance(item, FolderFault)] == ["ENTRY_GONE"]
 
 
+def test_a_listing_that_falters_is_begun_again(tree, monkeypatch):
+    real, faults, waits = os.scandir, [5, 5], []  # EIO
+
+    def faltering(path):
+        if faults:
+            raise OSError(faults.pop(), "made to fail")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", faltering)
+    root = open_roots([str(tree)], "/")[0]
+    items = list(list_folder(root, (), tries=3, sleep=waits.append))
+    assert len(items) == 2 and len(waits) == 2 and waits[1] > waits[0]
+    faults += [5, 5]
+    faulty = list(list_folder(root, (), tries=2, sleep=waits.append))
+    assert [item.entry.code for item in faulty if isinstance(item, FolderFault)] == ["READ_FAILED"]
+
+
 def test_roots(tree):
     nested = [str(tree), f"{tree}/a", f"{tree}/", str(tree / "a" / "one.dcm")]
     assert [root.uri for root in open_roots(nested, "/")] == [f"file://{str(tree).replace(' ', '%20')}"]
@@ -160,6 +177,11 @@ def test_roots(tree):
     with pytest.raises(CairnError) as fault:
         open_roots([str(tree / "nothing")], "/")
     assert fault.value.code == "SOURCE_MISSING"
+
+
+def test_the_top_of_the_file_system_is_a_root():
+    assert [root.uri for root in open_roots(["/"], "/home")] == ["file:///"]
+    assert next(list_folder(open_roots(["/"], "/home")[0], ("/",))).uri.count("//") == 1
 
 
 def test_names_that_only_begin_alike_are_two_roots(tree):

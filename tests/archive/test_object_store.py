@@ -216,3 +216,18 @@ def test_a_store_that_is_no_s3():
         assert sorted(read(readable(rows), None)) == [b"data" * 100, b"x" * 99]
     finally:
         memory.rm("/mem", recursive=True)
+
+
+def test_keys_that_no_folder_would_have(bucket, options):
+    keys = {"a//b": b"1", "a/b": b"2", "a/": b"3", "m/": b"", "m/c": b"4", "d/../e": b"5"}
+    from fsspec.asyn import sync  # s3fs itself cannot put a key that ends with a slash
+
+    async def put(key, body):
+        await bucket.filesystem._call_s3("put_object", Bucket=bucket.name, Key=key, Body=body)
+
+    for key, body in keys.items():
+        sync(bucket.filesystem.loop, put, key, body)
+    entries = walk(f"s3://{bucket.name}", options)
+    found = {entry.uri.removeprefix(f"s3://{bucket.name}/"): address_of(entry) for entry in entries}
+    assert found.keys() == keys.keys() - {"m/"}  # a marker of zero bytes is no entry
+    assert dict(zip(found, read(list(found.values()), options), strict=True)) == {key: keys[key] for key in found}

@@ -145,7 +145,7 @@ def test_rows_from_the_driver(store):
 
 
 def test_tables_are_found_again_by_a_new_catalog(store, spark, settings):
-    from conftest import forget
+    from spark_support import forget
 
     from cairn.spark import session
 
@@ -157,7 +157,7 @@ def test_tables_are_found_again_by_a_new_catalog(store, spark, settings):
 
 
 def test_dropping_a_schema_leaves_the_files(store, spark, settings):
-    from conftest import forget
+    from spark_support import forget
 
     store.ensure(THING)
     store.append(THING, frame(spark, ("a", "present", 1)))

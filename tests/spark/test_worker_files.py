@@ -114,7 +114,9 @@ def test_the_table_lives_on_as_any_other(store, spark):
     spark.sql(f"DELETE FROM {name} WHERE uri LIKE '%/4'")
     source = store.read(PROBE).where("uri LIKE '%/5'").withColumn("name", F.lit("merged"))
     store.upsert(PROBE, source.union(source.withColumn("uri", F.lit("new"))))
-    changes = {row["_change_type"]: row["count"] for row in store.changes(PROBE, 1).groupBy("_change_type").count().collect()}
+    changes = {
+        row["_change_type"]: row["count"] for row in store.changes(PROBE, 1).groupBy("_change_type").count().collect()
+    }
     assert changes == {
         "insert": 61,
         "update_preimage": 2,
@@ -156,7 +158,8 @@ def test_skipping_files_loses_no_row(probe_table, condition, matching):
 @pytest.fixture(scope="module")
 def probe_table(spark, tmp_path_factory):
     """One file a row, so that a bound that is wrong loses exactly that row."""
-    from conftest import forget, made_settings
+    from spark_support import forget, made_settings
+
     from cairn.spark.store import Store
 
     forget(spark)
@@ -234,4 +237,4 @@ def test_a_full_disk_has_its_code():
         stream.write(b"x")
     assert (caught.value.code, caught.value.exit_code) == ("NO_DISK", 4)
     with pytest.raises(FileNotFoundError), disk_faults("the zone"):
-        open("/dev/none/such")
+        os.stat("/dev/none/such")

@@ -153,13 +153,14 @@ def locate(address: str, working_folder: str = "/") -> Location:
     Returns
     -------
     Location
-        Without ``.``, ``..`` and trailing slashes for local files; other stores' keys are left as they are.
+        Without ``.``, ``..`` and trailing slashes for local files; other stores' keys are left as they are: in some
+        of them ``a//b`` and ``a/`` are keys of their own.
     """
     if found := _SCHEME.match(address):
         scheme, authority, rest = found.groups()
         path = os.fsdecode(unquote_to_bytes(rest))
         if Location(scheme, "", "").protocol != "file":
-            return Location(scheme, authority, path.rstrip("/"))
+            return Location(scheme, authority, path)
         return Location("file", "", os.path.normpath(path or "/"))
     if address.startswith("file:"):
         address = os.fsdecode(unquote_to_bytes(address[5:]))

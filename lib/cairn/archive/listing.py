@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cairn.archive.address import Location, locate, quote
 from cairn.archive.entry import Entry, faulty_entry, file_entry
-from cairn.archive.faults import STORAGE_FAULTS, code_of
+from cairn.archive.faults import STORAGE_FAULTS, code_of, is_transient
 from cairn.archive.sources import stamp_of
 from cairn.archive.stores import Options, open_store
 from cairn.errors import CairnError
@@ -77,11 +78,17 @@ def open_roots(
         SOURCE_MISSING.
     """
     chosen: list[Folder | Entry] = []
-    locations = {location.uri: location for location in (locate(a, working_folder) for a in addresses)}
+    given = (locate(address, working_folder) for address in addresses)
+    locations = {location.uri: location for location in map(_without_end, given)}
     for uri, location in sorted(locations.items()):
         if not any(_within(_identity(location), _identity(other)) for key, other in locations.items() if key != uri):
             chosen.append(_open_root(location, options, timeout_seconds))
     return chosen
+
+
+def _without_end(location: Location) -> Location:
+    """Return a root without trailing slashes; only the local file system's top keeps its one."""
+    return replace(location, path=location.path.rstrip("/") or ("/" if location.is_local else ""))
 
 
 def _identity(location: Location) -> str:
@@ -115,7 +122,12 @@ def real_roots(roots: Sequence[Folder | Entry]) -> tuple[str, ...]:
 
 
 def list_folder(
-    folder: Folder, roots: Sequence[str], options: Options | None = None, timeout_seconds: float = 60.0
+    folder: Folder,
+    roots: Sequence[str],
+    options: Options | None = None,
+    timeout_seconds: float = 60.0,
+    tries: int = 1,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Folder | Entry | FolderFault]:
     """Yield what lies in one folder, in the store's order, in bounded memory.
 
@@ -125,22 +137,38 @@ def list_folder(
         Which.
     roots : sequence of str
         From :func:`real_roots`.
-    options, timeout_seconds
+    options, timeout_seconds, sleep
         As in :func:`cairn.archive.reader.read_entries`.
+    tries : int
+        How often the listing is begun when storage falters; one that breaks off later is a fault, as the names that
+        follow may not be the same any more.
 
     Yields
     ------
     Folder, Entry or FolderFault
         Sub-folders, files (with a code for what cannot be read), and at most one fault of the folder itself.
     """
+    for attempt in range(1, tries + 1):
+        begun = False
+        try:
+            for item in _listed(folder, roots, options, timeout_seconds):
+                begun = True
+                yield item
+            return
+        except STORAGE_FAULTS as fault:
+            if begun or attempt == tries or not is_transient(fault):
+                yield FolderFault(faulty_entry(folder.uri, folder.root, code_of(fault)))
+                return
+        sleep(0.1 * 2**attempt)
+
+
+def _listed(
+    folder: Folder, roots: Sequence[str], options: Options | None, timeout_seconds: float
+) -> Iterator[Folder | Entry]:
     location = locate(folder.uri)
-    try:
-        if location.is_local:
-            yield from _list_local(folder, location.path, roots)
-        else:
-            yield from _list_store(folder, location, options, timeout_seconds)
-    except STORAGE_FAULTS as fault:
-        yield FolderFault(faulty_entry(folder.uri, folder.root, code_of(fault)))
+    if location.is_local:
+        return _list_local(folder, location.path, roots)
+    return _list_store(folder, location, options, timeout_seconds)
 
 
 def _list_store(
@@ -155,7 +183,7 @@ def _list_store(
 
 
 def _list_local(folder: Folder, path: str, roots: Sequence[str]) -> Iterator[Folder | Entry]:
-    base = folder.uri.rstrip("/") + "/"
+    base = folder.uri if folder.uri.endswith("/") else folder.uri + "/"
     with os.scandir(path) as items:
         for item in items:
             uri = base + quote(item.name)
@@ -206,8 +234,3 @@ def _refusal(folder: Folder, real: str, roots: Sequence[str]) -> str | None:
     if any(_within(real, place) for place in (*roots, *folder.links)):
         return "LINK_REPEATED"
     return None
-
-
-def parent_uri(uri: str) -> str:
-    """Return the URI of the folder that a file or folder lies in."""
-    return uri.rsplit("/", 1)[0]

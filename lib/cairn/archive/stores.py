@@ -94,31 +94,32 @@ class Store:
         """Return a range, and the file's stamp where it comes with the range (S3); OSError when it cannot be read."""
         path = self._path(location)
         if self._is_s3:
-            return self._run(_read_s3, self._filesystem, path, offset, length)
+            return self._run(_read_s3, self._filesystem, self._base, location.path[1:], offset, length)
         if isinstance(self._filesystem, AsyncFileSystem):
             return self._run(_read_range, self._filesystem, path, offset, length), None
         return self._filesystem.cat_file(path, start=offset, end=offset + length), None
 
     def list_folder(self, location: Location) -> Iterator[Found]:
         """Yield what lies in a folder, page by page where the store has pages."""
-        path = self._path(location)
         if self._is_s3:
-            yield from self._list_s3(path)
+            yield from self._list_s3(location.path[1:])
             return
+        path = self._path(location)
         for info in self._filesystem.ls(path, detail=True, refresh=True):
             name = info["name"].rstrip("/").rsplit("/", 1)[-1]
             if info["name"].rstrip("/") != path.rstrip("/"):
                 yield Found(name, info["type"] == "directory", _stamp(info))
 
-    def _list_s3(self, path: str) -> Iterator[Found]:
-        bucket, key, _ = self._filesystem.split_path(path)
-        prefix = f"{key.rstrip('/')}/" if key else ""
-        pages = self._filesystem._iterdir(bucket, prefix=prefix)
+    def _list_s3(self, key: str) -> Iterator[Found]:
+        prefix = f"{key}/" if key else ""
+        pages = self._filesystem._iterdir(self._base, prefix=prefix)
         while page := self._run(_page, pages):
             for info in page:
-                name = info["Key"][len(bucket) + 1 + len(prefix) :]
-                if name:  # the prefix itself may be a marker object of zero bytes
-                    yield Found(name, info["type"] == "directory", _stamp(info))
+                name = info["Key"][len(self._base) + 1 + len(prefix) :]
+                found = Found(name, info["type"] == "directory", _stamp(info))
+                # An object of the folder's own key and zero bytes only marks the folder.
+                if name or found.is_folder or found.stamp.size:
+                    yield found
 
 
 async def _page(items: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,9 +135,8 @@ async def _read_range(filesystem: Any, path: str, offset: int, length: int) -> b
     return await filesystem._cat_file(path, start=offset, end=offset + length)
 
 
-async def _read_s3(filesystem: Any, path: str, offset: int, length: int) -> tuple[bytes, Stamp | None]:
+async def _read_s3(filesystem: Any, bucket: str, key: str, offset: int, length: int) -> tuple[bytes, Stamp | None]:
     """Read a range with one request: its answer tells size, time and ETag, so that a change is seen for nothing."""
-    bucket, key, _ = filesystem.split_path(path)
     answer = await filesystem._call_s3(
         "get_object", Bucket=bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}"
     )

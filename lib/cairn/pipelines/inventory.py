@@ -15,12 +15,13 @@ from typing import TextIO
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cairn.archive.listing import Folder, open_roots, real_roots
 from cairn.errors import CONDITIONS
 from cairn.pipelines.inventory_task import (
+    COUNT,
     ENTRY,
     FAULT,
     FOLDER,
@@ -32,7 +33,6 @@ from cairn.pipelines.inventory_task import (
 )
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
-from cairn.spark.schema import schema_sql
 from cairn.spark.stage import as_cairn_error
 from cairn.spark.storage import Folder as Scratch
 from cairn.spark.store import Store
@@ -41,6 +41,12 @@ from cairn.tables.quarantine import QUARANTINE
 
 STAGE = "inventory"
 RUN_COLUMNS = ("first_seen_run", "last_seen_run")
+RETRIED = ("READ_FAILED", "READ_FORBIDDEN", "ENTRY_GONE", "ENTRY_CHANGED")
+"""Faults of the moment: the next inventory looks again, and takes nothing for gone where one stood in its way."""
+
+AGAIN = (*RETRIED, "ARCHIVE_TOO_DEEP")
+"""Faults for which an unchanged archive is opened again: the depth is a setting."""
+
 FOLDERS_PER_TASK = 64
 FILES_PER_TASK = 20_000
 
@@ -64,8 +70,8 @@ def take_inventory(store: Store, run: Run, scratch: Scratch, stream: TextIO, roo
     Returns
     -------
     Run
-        With the counts ``roots``, ``files``, ``containers``, ``members``, ``new``, ``changed``, ``unchanged``, ``gone``,
-        ``folder_faults`` and ``faulty``.
+        With the counts ``roots``, ``folders``, ``folder_faults`` (of this listing); ``new``, ``changed``, ``gone``; and
+        ``present``, ``unchanged``, ``files``, ``containers``, ``members``, ``faulty``, ``code_…`` (under these roots).
 
     Raises
     ------
@@ -83,9 +89,11 @@ def take_inventory(store: Store, run: Run, scratch: Scratch, stream: TextIO, roo
         try:
             inventory = _Inventory(store, run, scratch, stream)
             listed = inventory.listed(opened)
-            changes = inventory.changes(listed, [root.root for root in opened])
+            under = [root.root for root in opened]
+            changes = inventory.changes(listed, under)
             lock.check()
             inventory.write(changes)
+            inventory.count(under)
         except (Py4JJavaError, PySparkException) as fault:
             raise as_cairn_error(str(fault), STAGE) from None
         for contract in (ARCHIVE_ENTRY, QUARANTINE):
@@ -115,57 +123,69 @@ class _Inventory:
         every = rounds[0]
         for one in rounds[1:]:
             every = every.unionByName(one)
-        return every.where(F.col("what") != FOLDER)
+        listed = every.where(F.col("what") == COUNT).agg(F.sum("size").alias("folders")).first()
+        self._run.count({"folders": int(listed["folders"] or 0) if listed else 0})
+        return every.where(F.col("what").isin(ENTRY, FAULT))
 
     def changes(self, listed: DataFrame, roots: Sequence[str]) -> DataFrame:
         """Return rows of `archive_entry` that are new, changed or gone."""
         known = self._store.read(ARCHIVE_ENTRY).where(_under(roots))
         here = known.where("state = 'present'")
-        own = ["uri", "content_version"]
-        fresh = listed.where(F.col("what") == ENTRY).join(here.where("container IS NULL").select(own), own, "left_anti")
-        fresh_count = fresh.count()
-        self._tell(f"{fresh_count:,} files are new or changed")
-        tasks = max(self._spark.sparkContext.defaultParallelism, fresh_count // FILES_PER_TASK)
-        work = LookInto(self._store.settings.inventory)
-        looked = self._kept(fresh.repartition(tasks).mapInArrow(_runner(work), FOUND_SQL), "looked-into")
         faults = listed.where(F.col("what") == FAULT)
-        seen = looked.unionByName(faults.join(here.select(own), own, "left_anti"))
-        columns = [c.name for c in ARCHIVE_ENTRY.columns if c.name not in (*RUN_COLUMNS, "state")]
-        first = known.select("uri", "first_seen_run", F.lit(True).alias("was_known"))
-        present = (
-            seen.select(*columns)
-            .join(first, "uri", "left")
-            .withColumns(
-                {
-                    "first_seen_run": F.coalesce("first_seen_run", F.lit(self._run.id)),
-                    "last_seen_run": F.lit(self._run.id),
-                    "state": F.lit("present"),
-                }
-            )
-        )
-        gone = self._gone(listed, looked, here, faults).withColumns(
-            {"state": F.lit("gone"), "was_known": F.lit(True), "last_seen_run": F.lit(self._run.id)}
-        )
+        self._run.count({"folder_faults": faults.count()})
+        looked = self._looked_into(listed.where(F.col("what") == ENTRY), here)
+        seen = looked.unionByName(faults.join(looked.select("uri"), "uri", "left_anti"))
+        gone = self._gone(listed, looked, here, faults)
         every = [c.name for c in ARCHIVE_ENTRY.columns]
-        return self._kept(
-            present.select(*every, "was_known").unionByName(gone.select(*every, "was_known")), "changes"
+        present = self._new_or_changed(seen, known)
+        went = gone.withColumns({"state": F.lit("gone"), "was_known": F.lit(True)})
+        changes = present.select(*every, "was_known").unionByName(went.select(*every, "was_known"))
+        return self._kept(changes.withColumn("last_seen_run", F.lit(self._run.id)), "changes")
+
+    def _looked_into(self, files: DataFrame, here: DataFrame) -> DataFrame:
+        """Open the files that are new or changed, and return their rows with those of their members."""
+        again = here.where(F.col("code").isin(*AGAIN)).select(F.coalesce("container", "uri").alias("uri"))
+        settled = here.where("container IS NULL").join(again, "uri", "left_anti").select("uri", "content_version")
+        fresh = files.join(settled, ["uri", "content_version"], "left_anti").select(*files.columns)
+        count = fresh.count()
+        self._tell(f"{count:,} files are new or changed")
+        tasks = max(self._spark.sparkContext.defaultParallelism, count // FILES_PER_TASK)
+        work = LookInto(self._store.settings.inventory)
+        return self._kept(fresh.repartition(tasks).mapInArrow(_runner(work), FOUND_SQL), "looked-into")
+
+    def _new_or_changed(self, seen: DataFrame, known: DataFrame) -> DataFrame:
+        """Return the rows that are not in the table, or not as they are there; `was_known` tells which."""
+        own = [c.name for c in ARCHIVE_ENTRY.columns if c.name not in (*RUN_COLUMNS, "state")]
+        old = known.select(
+            F.col("uri"), F.lit(True).alias("was_known"), F.struct(*own, "state").alias("old"), "first_seen_run"
+        )
+        new = seen.select(*own).withColumn("state", F.lit("present"))
+        differs = ~F.struct(*own, "state").eqNullSafe(F.col("old"))
+        joined = new.join(old, "uri", "left").where(F.col("was_known").isNull() | differs)
+        return joined.withColumns(
+            {
+                "first_seen_run": F.coalesce("first_seen_run", F.lit(self._run.id)),
+                "last_seen_run": F.lit(self._run.id),
+            }
         )
 
     def _gone(self, listed: DataFrame, looked: DataFrame, here: DataFrame, faults: DataFrame) -> DataFrame:
-        """Return the present rows that are there no more, outside folders that could not be listed."""
-        files = here.where("container IS NULL")
-        lost_files = files.join(listed.select("uri"), "uri", "left_anti")
-        # Members go with their container, or when their container changed and no longer has them.
+        """Return the present rows that are there no more, where folder and archive were really read."""
+        lost_files = here.where("container IS NULL").join(listed.select("uri"), "uri", "left_anti")
+        # Members go with their container, or when it was opened again and no longer has them.
         members = here.where("container IS NOT NULL")
         of_lost = members.join(lost_files.select(F.col("uri").alias("container")), "container", "left_semi")
-        looked_into = looked.where("container IS NULL").select(F.col("uri").alias("container"))
-        of_changed = members.join(looked_into, "container", "left_semi").join(looked.select("uri"), "uri", "left_anti")
+        container = F.coalesce("container", "uri").alias("container")
+        opened = looked.where("container IS NULL").select(container)
+        unsure = looked.where(F.col("code").isin(*RETRIED)).select(container)
+        read = opened.join(unsure, "container", "left_anti")
+        of_changed = members.join(read, "container", "left_semi").join(looked.select("uri"), "uri", "left_anti")
         names = here.columns
         gone = lost_files.select(names).unionByName(of_lost.select(names)).unionByName(of_changed.select(names))
-        blind = [row["uri"] for row in faults.select("uri").limit(1000).collect()]
-        for uri in blind:
-            gone = gone.where(~F.col("uri").startswith(uri.rstrip("/") + "/"))
-        return gone
+        if faults.isEmpty():
+            return gone
+        blind = F.broadcast(faults.select(F.concat(F.col("uri"), F.lit("/")).alias("blind")))
+        return gone.join(blind, F.col("uri").startswith(F.col("blind")), "left_anti")
 
     def write(self, changes: DataFrame) -> None:
         """Merge the changes into `archive_entry`, and let `quarantine` follow."""
@@ -179,7 +199,10 @@ class _Inventory:
             self._store.upsert(ARCHIVE_ENTRY, changes.drop("was_known"), unique=True)
         self._quarantine()
         self._run.count(kinds.asDict())
-        state = self._store.read(ARCHIVE_ENTRY).where("state = 'present'")
+
+    def count(self, roots: Sequence[str]) -> None:
+        """Count what the table holds under the roots."""
+        state = self._store.read(ARCHIVE_ENTRY).where(_under(roots)).where("state = 'present'")
         totals = state.agg(
             F.count("*").alias("present"),
             F.count_if(F.col("kind") == "file").alias("files"),
@@ -189,7 +212,10 @@ class _Inventory:
         ).first()
         assert totals is not None
         self._run.count(totals.asDict())
-        self._run.count({"unchanged": totals["present"] - kinds["new"] - kinds["changed"]})
+        done = self._run.counts
+        self._run.count({"unchanged": done["present"] - done["new"] - done["changed"]})
+        for row in state.where("code IS NOT NULL").groupBy("code").count().orderBy("code").collect():
+            self._run.count({f"code_{row['code']}": row["count"]})
 
     def _quarantine(self) -> None:
         """Make the inventory's rows of `quarantine` those of the present entries with a fault."""
@@ -225,7 +251,7 @@ def _found_schema() -> pa.Schema:
     return FOUND
 
 
-def _under(roots: Sequence[str]) -> object:
+def _under(roots: Sequence[str]) -> Column:
     """Whether an entry lies under one of the roots."""
     condition = F.lit(False)
     for root in roots:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cairn.archive.address import locate
-from cairn.archive.containers import expand
 from cairn.archive.entry import Entry
-from cairn.archive.faults import STORAGE_FAULTS, code_of
 from cairn.archive.listing import Folder, FolderFault, list_folder
-from cairn.archive.sources import LocalSource
-from cairn.archive.stores import RemoteSource, open_store
+from cairn.archive.opening import Opener
 from cairn.settings import Inventory
 
-ENTRY, FOLDER, FAULT = "entry", "folder", "fault"
+ENTRY, FOLDER, FAULT, COUNT = "entry", "folder", "fault", "count"
 _MOMENT = pa.timestamp("us", tz="UTC")
 _TEXT, _NUMBER = pa.string(), pa.int64()
 
@@ -39,7 +35,7 @@ FOUND = pa.schema(
         pa.field("links", pa.list_(_TEXT)),
     ]
 )
-"""One thing that a task found: an entry, a folder that is left to list, or the fault of a folder."""
+"""What a task found: an entry, a folder left to list, the fault of a folder; or how many folders it listed (`size`)."""
 
 FOUND_SQL = (
     "what STRING, uri STRING, root STRING, container STRING, kind STRING, size BIGINT, modified TIMESTAMP, "
@@ -94,20 +90,24 @@ class ListFolders:
         yield from batched(self._found(batches))
 
     def _found(self, batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, object]]:
-        count = 0
+        count = folders = 0
         for batch in batches:
             open_folders = [
                 Folder(row["uri"], row["root"], row["real"] or "", tuple(row["links"] or ()))
                 for row in batch.select(["uri", "root", "real", "links"]).to_pylist()
             ]
             while open_folders and count < self.settings.entries_per_task:
-                for found in list_folder(open_folders.pop(), self.roots, None, self.settings.timeout_seconds):
+                folder = open_folders.pop()
+                folders += 1
+                limits = self.settings
+                for found in list_folder(folder, self.roots, None, limits.timeout_seconds, limits.tries):
                     if isinstance(found, Folder):
                         open_folders.append(found)
                         continue
                     count += 1
                     yield entry_row(found.entry, FAULT) if isinstance(found, FolderFault) else entry_row(found)
             yield from map(folder_row, open_folders)
+        yield {**dict.fromkeys(FOUND.names), "what": COUNT, "size": folders}
 
 
 @dataclass(frozen=True)
@@ -128,31 +128,9 @@ class LookInto:
 
     def _expanded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, object]]:
         names = [name for name in FOUND.names if name not in ("what", "real", "links")]
+        opener = Opener(self.settings.archive_depth, self.settings.tries, self.settings.timeout_seconds)
         for batch in batches:
             place = batch.schema.get_field_index("modified")
             batch = batch.set_column(place, "modified", batch.column(place).cast(pa.int64()))
             for row in batch.select(names).to_pylist():
-                entry = Entry(**row)
-                yield from map(entry_row, self._members(entry))
-
-    def _members(self, entry: Entry) -> Iterator[Entry]:
-        if entry.code is not None:
-            yield entry
-            return
-        try:
-            source, close = self._open(entry)
-        except STORAGE_FAULTS as fault:
-            yield entry.faulty(code_of(fault))
-            return
-        try:
-            yield from expand(entry, source, self.settings.archive_depth)
-        finally:
-            close()
-
-    def _open(self, entry: Entry) -> tuple[LocalSource | RemoteSource, Callable[[], None]]:
-        location = locate(entry.uri)
-        if location.is_local:
-            local = LocalSource(location.path)
-            return local, local.close
-        store = open_store(location, None, self.settings.timeout_seconds)
-        return RemoteSource(store, location, entry.size), lambda: None
+                yield from map(entry_row, opener.look_into(Entry(**row)))

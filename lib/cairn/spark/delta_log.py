@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from pyspark.sql import SparkSession
 
@@ -38,7 +39,7 @@ def last_version(spark: SparkSession, uri: str, application: str) -> int:
     return int(_transaction(spark, uri).txnVersion(application))
 
 
-def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token) -> int | None:
+def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, removed: Sequence[str] = ()) -> int | None:
     """Commit files in one transaction, with the token.
 
     Parameters
@@ -51,6 +52,8 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token) -> 
         ``add`` actions as JSON, as :mod:`cairn.spark.worker_files` returns them.
     token : Token
         Recognises a commit that was made already, also by a run that was killed right after it.
+    removed : sequence of str
+        Files (names relative to the root, without deletion vectors) that leave the table in the same transaction.
 
     Returns
     -------
@@ -62,7 +65,9 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token) -> 
         return None
     moment = max((json.loads(add)["add"]["modificationTime"] for add in adds), default=0)
     mark = {"txn": {"appId": token.application, "version": token.version, "lastUpdated": moment}}
-    return int(transaction.commit(_actions(spark, [*adds, json.dumps(mark)]), _append(spark)))
+    gone = [{"remove": {"path": quote(name), "deletionTimestamp": moment, "dataChange": True}} for name in removed]
+    others = [json.dumps(action) for action in (*gone, mark)]
+    return int(transaction.commit(_actions(spark, [*adds, *others]), _append(spark)))
 
 
 def table_version(spark: SparkSession, uri: str) -> int:

@@ -78,10 +78,9 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
     store.ensure(RUN)
     started = _moment(run)
     cpu = cpu_seconds(store.spark) or 0.0
-    _bury(store, run)
-    previous = last_done(store, run.job)
+    previous = _bury_dead(store, run)
     row = _row(store, run, started, "running", None, None, None, previous)
-    store.append_rows(RUN, [row], Token(f"cairn/run/{run.id}", 1), int(started.timestamp() * 1000))
+    store.append_rows(RUN, [row], _token(run, 1), int(started.timestamp() * 1000))
     status, code = "failed", None
     try:
         yield run
@@ -92,6 +91,19 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
     finally:
         used = (cpu_seconds(store.spark) or 0.0) - cpu
         row = _row(store, run, started, status, code, _moment(run), used, previous)
+        _finish(store, run, row)
+
+
+def _token(run: Run, version: int) -> Token:
+    return Token(f"cairn/run/{run.id}", version)
+
+
+def _finish(store: Store, run: Run, row: dict[str, object]) -> None:
+    """Replace the row of the start: its file by another one, or by MERGE when something has rewritten it meanwhile."""
+    running = store.read(RUN).where((F.col("run") == run.id) & (F.col("status") == "running"))
+    if store.is_untouched(RUN, _token(run, 1), running):
+        store.append_rows(RUN, [row], _token(run, 2), int(run.clock() * 1000), instead_of=_token(run, 1))
+    else:
         store.upsert(RUN, store.spark.createDataFrame([row], schema_sql(RUN)), unique=True)
 
 
@@ -110,10 +122,17 @@ def version_read(store: Store, job: str, table: str) -> int | None:
     return (row["versions_read"] or {}).get(table) if row else None
 
 
-def _bury(store: Store, run: Run) -> None:
-    dead = store.read(RUN).where((F.col("job") == run.job) & (F.col("status") == "running"))
-    if not dead.isEmpty():
+def _bury_dead(store: Store, run: Run) -> str | None:
+    """Mark the dead runs of the job, and return its last one that was done."""
+    if store.version(RUN) == 0:
+        return None
+    relevant = store.read(RUN).where((F.col("job") == run.job) & F.col("status").isin("running", "done"))
+    latest = relevant.groupBy("status").agg(F.max_by("run", "started").alias("run")).collect()
+    found = {row["status"]: row["run"] for row in latest}
+    if "running" in found:
+        dead = store.read(RUN).where((F.col("job") == run.job) & (F.col("status") == "running"))
         store.upsert(RUN, dead.withColumn("status", F.lit("killed")), unique=True)
+    return found.get("done")
 
 
 def _moment(run: Run) -> datetime.datetime:

@@ -151,6 +151,8 @@ def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:
 def _forget(stage: Stage, store: Store, entries: DataFrame) -> None:
     """Delete the rows that entries to be done still have, from an earlier content or an earlier try."""
     for contract in stage.targets:
+        if store.version(contract) == 0:  # just created
+            continue
         keys = entries.select("uri")
         if "stage" in contract.key:
             keys = keys.withColumn("stage", F.lit(stage.name))

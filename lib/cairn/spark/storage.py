@@ -147,7 +147,7 @@ def _write_local(path: str, content: bytes) -> None:
             os.unlink(temporary)
 
 
-class disk_faults:  # noqa: N801 - reads as a statement: ``with disk_faults(root):``
+class disk_faults:
     """Turn "no space left" into NO_DISK, so that every job ends with the same sentence.
 
     Parameters

@@ -207,7 +207,12 @@ class Store:
         return delta_log.commit(self.spark, self.location(contract), adds, token)
 
     def append_rows(
-        self, contract: Contract, rows: Sequence[dict[str, object]], token: Token, modified: int
+        self,
+        contract: Contract,
+        rows: Sequence[dict[str, object]],
+        token: Token,
+        modified: int,
+        instead_of: Token | None = None,
     ) -> int | None:
         """Append a few rows from the driver, without a Spark job.
 
@@ -221,11 +226,20 @@ class Store:
             As in :meth:`commit_files`; its application id and version must be unique in the table.
         modified : int
             Milliseconds since the epoch.
+        instead_of : Token, optional
+            The rows that were appended with this token leave the table in the same transaction. Their file must still
+            be in the table as it was written (:meth:`is_untouched`).
         """
         as_pairs = [{n: list(v.items()) if isinstance(v, dict) else v for n, v in row.items()} for row in rows]
         table = pa.Table.from_pylist(as_pairs, schema=contract.arrow_schema)
-        name = f"part-{token.application.replace('/', '-')}-{token.version}.zstd.parquet"
-        return self.commit_files(contract, [write_file(contract, table, self.folder(contract), name, modified)], token)
+        add = write_file(contract, table, self.folder(contract), _file_of(token), modified)
+        removed = [_file_of(instead_of)] if instead_of else []
+        return delta_log.commit(self.spark, self.location(contract), [add], token, removed)
+
+    def is_untouched(self, contract: Contract, token: Token, rows: DataFrame) -> bool:
+        """Whether `rows` of the table still lie in the file that :meth:`append_rows` wrote with a token."""
+        files = {row[0] for row in rows.select(F.input_file_name()).collect()}
+        return {file.rpartition("/")[2] for file in files} == {_file_of(token)}
 
     def _checked(self, contract: Contract, frame: DataFrame, unique: bool) -> DataFrame:
         if why := schema_fault(frame.schema, spark_schema(contract)):
@@ -283,6 +297,10 @@ def schema_fault(given: StructType, wanted: StructType) -> str:
         if have[name].simpleString() != kind.simpleString():
             return f"column {name} is {have[name].simpleString()}, not {kind.simpleString()}"
     return ""
+
+
+def _file_of(token: Token) -> str:
+    return f"part-{token.application.replace('/', '-')}-{token.version}.zstd.parquet"
 
 
 def _comparable(contract: Contract, name: str) -> bool:

@@ -104,7 +104,7 @@ class Task:
                     output.discard()
         except CairnError:
             raise
-        except Exception as fault:  # the boundary to Spark's log: only what holds no value may pass
+        except Exception as fault:  # noqa: BLE001 - the boundary to Spark's log: nothing with a value may pass
             raise TaskFault(_told(fault)) from None
         counts = json.dumps(output.counts)
         last = {"entries": reader.rows, "counts": counts, "cpu_seconds": time.process_time() - started}

@@ -202,7 +202,7 @@ def check_rows(contract: Contract, rows: pa.RecordBatch | pa.Table) -> None:
 def _difference(contract: Contract, schema: pa.Schema) -> str:
     wanted, given = contract.arrow_schema.names, schema.names
     if missing := [name for name in wanted if name not in given]:
-        return f"columns {', '.join(missing)} are missing"
+        return f"columns {', '.join(missing[:5])} are missing"
     if extra := [name for name in given if name not in wanted]:
         return f"columns {', '.join(extra)} are not in it"
     if wanted != given:

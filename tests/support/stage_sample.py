@@ -1,4 +1,4 @@
-"""A small stage for the runner's tests; as a script, a run of it that kills itself: WAREHOUSE SCRATCH POINT [MASTER]."""
+"""A small stage for the runner's tests; as a script (WAREHOUSE SCRATCH POINT [MASTER]) a run that kills itself."""
 
 import datetime
 import os
@@ -22,11 +22,10 @@ from cairn.tables.quarantine import QUARANTINE
 from cairn.tables.run import RUN
 
 
-
 def sample_settings(settings: Settings) -> Settings:
     """Small batches, so that there are several."""
     tree = settings.model_dump()
-    tree["stage"] |= {"entries_per_task": 500, "entries_per_batch": 1000, "rows_per_read": 100, "rows_per_file": 300}
+    tree["stage"] |= {"entries_per_task": 300, "entries_per_batch": 600, "rows_per_read": 100, "rows_per_file": 200}
     return Settings.model_validate(tree)
 
 
@@ -60,6 +59,20 @@ def sample_work(pause: float = 0.0):  # type: ignore[no-untyped-def]
             yield "quarantine", filled(QUARANTINE, bad_rows, stage="sample", code="NOT_DICOM", run="r")
             yield {"seen": batch.num_rows}
             time.sleep(pause)
+
+    return work
+
+
+def failing_work(kind):  # type: ignore[no-untyped-def]
+    """Return work that fails: with a value in its message, by losing entries, or by breaking a contract."""
+
+    def work(batches):  # type: ignore[no-untyped-def]
+        for batch in batches:
+            if kind == "lost":
+                continue
+            if kind == "value":
+                raise ValueError("file:///patients/0101011234.dcm")
+            yield "header_blob", batch.select(["uri"])
 
     return work
 
@@ -99,12 +112,11 @@ def runs(store):  # type: ignore[no-untyped-def]
 
 def main(warehouse: str, scratch: str, point: str, master: str = "") -> None:
     """Run the sample and die at `point` (``never``: end well)."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from conftest import made_settings
+    from spark_support import made_settings, worker_path
 
     from cairn.spark import session
 
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2] + [str(Path(__file__).resolve().parents[2] / "lib")])
+    os.environ["PYTHONPATH"] = worker_path()
     settings = sample_settings(made_settings(Path(warehouse)))
     if master:
         settings.spark.conf["spark.master"] = master
