@@ -103,7 +103,9 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "There is no setting {name!r} in {where}.", "{nearest} docs/settings.md lists all of them.", EXIT_USAGE
     ),
     "BAD_SETTING": Condition("Setting {name} cannot be {value!r}: {why}.", "Correct it in {where}.", EXIT_USAGE),
-    "SETTINGS_UNREADABLE": Condition("The settings file {path} cannot be read: {why}.", "Correct --settings.", EXIT_USAGE),
+    "SETTINGS_UNREADABLE": Condition(
+        "The settings file {path} cannot be read: {why}.", "Correct --settings.", EXIT_USAGE
+    ),
     "SOURCE_MISSING": Condition("There is nothing at {path}.", "Check the path; nothing was changed.", EXIT_USAGE),
     "TABLE_MISSING": Condition("Table {table} does not exist yet.", "Run {job} first.", EXIT_USAGE),
     "CONTRACT_BROKEN": Condition(
@@ -145,7 +147,9 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     ),
     "JOB_UNREADABLE": Condition("The file of job {name!r} in jobs/ is no Python.", "Restore it from the repository."),
     "UNKNOWN_EXTRA": Condition(
-        "There is no extra {name!r}.", "{nearest} Correct CAIRN_EXTRAS; requirements/ holds a lock for each.", EXIT_USAGE
+        "There is no extra {name!r}.",
+        "{nearest} Correct CAIRN_EXTRAS; requirements/ holds a lock for each.",
+        EXIT_USAGE,
     ),
     "UNFORESEEN": Condition(
         "The job ended with {kind}.",

@@ -188,7 +188,7 @@ def test_shapes_are_checked():
 @st.composite
 def rotations(draw):
     """A random rotation, from a quaternion."""
-    numbers = draw(st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: 0.1 < np.linalg.norm(q)))
+    numbers = draw(st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
     w, x, y, z = np.array(numbers) / np.linalg.norm(numbers)
     return np.array(
         [

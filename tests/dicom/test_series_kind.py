@@ -30,7 +30,8 @@ def test_localizer(modality, image_type, description, expected):
 
 
 @pytest.mark.parametrize("agent", ["", " ", "NONE", "none", "No", "N", "NO CONTRAST", "non-contrast", "NO IV CONTRAST",
-                                   "NOT CONTRAST", "N/A", "Without", "W/O", "0", "0.0", "-", "UNENHANCED", None])  # fmt: skip
+                                   "NOT CONTRAST", "N/A", "Without", "W/O", "0", "0.0", "-",
+                                   "UNENHANCED", None])  # fmt: skip
 def test_no_contrast(agent):
     assert says_contrast(agent) is False
 

@@ -220,7 +220,7 @@ def test_counts_by_type_and_findings(session):
 
 
 def test_acquisition_times(session):
-    utc = datetime.timezone.utc
+    utc = datetime.UTC
     day = datetime.date(2020, 3, 1)
     rows = [
         instance("a", acquisition_date=day, acquisition_time="101500.123"),

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pydicom
 import pytest
+
 from cairn.errors import ENTRY_CONDITIONS, CairnError
 from cairn.synthetic import pitfall_values
 from cairn.synthetic.archive import make_study, plan, synthesise
@@ -299,7 +300,7 @@ def test_geometry_follows_from_the_positions(
             continue
         normal = _normal(stack[0].ImageOrientationPatient)
         along = sorted(sum(n * p for n, p in zip(normal, s.ImagePositionPatient, strict=True)) for s in stack)
-        steps = [round(b - a, 3) for a, b in zip(along, along[1:], strict=False)]
+        steps = [round(b - a, 3) for a, b in itertools.pairwise(along)]
         assert len(stack) == row["instances"] == row["slice_positions"]
         assert abs(along[-1] - along[0] - row["extent"]) < 0.01
         spread = max(steps) - min(steps)

@@ -7,6 +7,9 @@ from typing import Any
 
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cairn.synthetic.draws import Draws
 from cairn.synthetic.encoding import (
     BIG_ENDIAN,
@@ -25,8 +28,6 @@ from cairn.synthetic.encoding import (
     part10,
 )
 from cairn.synthetic.private_blocks import blocks
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 UNDEFINED = Syntax(EXPLICIT.uid, undefined_sequences=True)

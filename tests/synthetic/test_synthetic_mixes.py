@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pydicom
 import pytest
+
 from cairn.synthetic.mixes import SHARES, synthesise_mix
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "synthesise.py"

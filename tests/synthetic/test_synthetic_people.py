@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.charset import convert_encodings
+
 from cairn.synthetic.encoding import EXPLICIT, encode, part10
 from cairn.synthetic.people import CHANGED_EVERY, TWIN_EVERY, chi_check_digit, person
-from pydicom.charset import convert_encodings
 
 SEED = 5
 

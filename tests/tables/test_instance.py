@@ -1,4 +1,4 @@
-"""The columns of `instance`: names, types and paths held against the data dictionary and the service's public schema."""
+"""The columns of `instance`: names, types and paths against the data dictionary and the service's public schema."""
 
 import os
 import re
@@ -16,7 +16,7 @@ SHARED = Path(os.environ.get("CAIRN_SHARED", Path(__file__).resolve().parents[3]
 NAMES = {column.name for column in INSTANCE.columns}
 
 ARROW_TYPE = {
-    **dict.fromkeys("AE AS AT CS LO LT PN SH ST TM UC UI UR UT".split(), pa.string()),
+    **dict.fromkeys(["AE", "AS", "AT", "CS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"], pa.string()),
     **dict.fromkeys(["DS", "FL", "FD"], pa.float64()),
     **dict.fromkeys(["IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"], pa.int64()),
     "DA": pa.date32(),

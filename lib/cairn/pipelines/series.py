@@ -1,7 +1,7 @@
 """`series` and `study`: who is primary, which series and studies changed, describe them anew, write what differs.
 
-Incremental by Delta's change data feed: only series and studies with an instance that was added, changed or removed since
-the versions that the last run recorded. Without such a record everything is described anew; rows that come out the same
+Incremental by Delta's change data feed: only series and studies with an instance that was added, changed or removed
+since the versions that the last run recorded. Without such a record everything is described anew; rows that come out the same
 are not written, so both ways lead to the same tables.
 """
 
@@ -38,7 +38,8 @@ class Refreshed:
     primary_changes : int
         Rows of `instance` whose `is_primary` or finding changed.
     instances, primary, in_series, in_study : int
-        Rows of `instance`; primary ones among them; those of the primary ones that have a SeriesInstanceUID, a StudyInstanceUID.
+        Rows of `instance`; primary ones among them; those of the primary ones that have a SeriesInstanceUID, a
+        StudyInstanceUID.
     series, studies : int
         Rows of the two tables afterwards.
     """

@@ -4,7 +4,9 @@ import pyarrow as pa
 
 from cairn.tables.contract import Column, Contract
 
-HOLES = pa.list_(pa.struct([pa.field("offset", pa.int64()), pa.field("length", pa.int64()), pa.field("sha256", pa.string())]))
+HOLES = pa.list_(
+    pa.struct([pa.field("offset", pa.int64()), pa.field("length", pa.int64()), pa.field("sha256", pa.string())])
+)
 """Values that were left out of a header: where they belong, how long they are, SHA-256 of their bytes (hex)."""
 
 # fmt: off

@@ -44,5 +44,12 @@ INSTANCE = Contract(
     comment="Every readable DICOM entry of the archive: typed columns named after the DICOM keyword, and the whole header.",
     columns=(*ENTRY, *PROJECTED, *REST),
     clustered_by=("modality", "study_date"),
-    statistics=("sop_instance_uid", "series_instance_uid", "study_instance_uid", "patient_id", "run", "number_of_frames"),
+    statistics=(
+        "sop_instance_uid",
+        "series_instance_uid",
+        "study_instance_uid",
+        "patient_id",
+        "run",
+        "number_of_frames",
+    ),
 )

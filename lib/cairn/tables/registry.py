@@ -25,9 +25,8 @@ def contracts() -> dict[str, Contract]:
     found: dict[str, Contract] = {}
     for module in pkgutil.iter_modules(cairn.tables.__path__):
         for value in vars(importlib.import_module(f"cairn.tables.{module.name}")).values():
-            if isinstance(value, Contract):
-                if found.setdefault(value.full_name, value) is not value:
-                    raise ValueError(f"{value.full_name} is defined twice")
+            if isinstance(value, Contract) and found.setdefault(value.full_name, value) is not value:
+                raise ValueError(f"{value.full_name} is defined twice")
     return dict(sorted(found.items()))
 
 
