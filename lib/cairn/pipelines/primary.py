@@ -1,8 +1,8 @@
 """Which of several entries stands for its SOPInstanceUID, and whether they hold the same.
 
 Among the entries that are present, the primary is the one that comes first by: pixel data there, fewest findings,
-longest header, largest entry, smallest address. An entry without SOPInstanceUID stands for itself. An entry that is gone from
-the archive is never primary. Entries of one SOPInstanceUID whose headers or sizes differ carry the finding
+longest header, largest entry, smallest address. An entry without SOPInstanceUID stands for itself. An entry that is
+gone from the archive is never primary. Entries of one SOPInstanceUID whose headers or sizes differ carry the finding
 DUPLICATE_SOP_INSTANCE_UID_DIFFERS; copies do not.
 """
 

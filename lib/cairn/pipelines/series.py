@@ -1,8 +1,8 @@
 """`series` and `study`: who is primary, which series and studies changed, describe them anew, write what differs.
 
 Incremental by Delta's change data feed: only series and studies with an instance that was added, changed or removed
-since the versions that the last run recorded. Without such a record everything is described anew; rows that come out the same
-are not written, so both ways lead to the same tables.
+since the versions that the last run recorded. Without such a record everything is described anew; rows that come out
+the same are not written, so both ways lead to the same tables.
 """
 
 from __future__ import annotations
