@@ -18,8 +18,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from header_kernel import by_pydicom, entries
-
 from cairn.pipelines.archive_to_tables import worker_cpu
 from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
@@ -27,7 +25,7 @@ from cairn.pipelines.job import Job, opened
 from cairn.settings import load
 from cairn.spark.accounting import cpu_seconds
 from cairn.synthetic.mixes import SHARES, synthesise_mix
-
+from header_kernel import by_pydicom, entries
 
 ROOT = Path(__file__).resolve().parents[1]
 
