@@ -7,6 +7,7 @@ really protects the zones are the permissions of their storage.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
@@ -26,6 +27,9 @@ COMMANDS = (
     "CreateViewCommand",
 )
 """Beginnings of the class names of commands that only read or only touch the session."""
+
+WRITES = re.compile("Insert|Restore|Clone|Merge|Delete|Update|Create|Drop|Alter|Replace|Overwrite|Append|Load|Write")
+"""Parts of the class names of plans that write without being commands (``InsertIntoDir``, Delta's ``RESTORE``)."""
 
 PLANS = "org.apache.spark.sql.catalyst.plans.logical"
 
@@ -82,8 +86,9 @@ def refuse_writes(spark: SparkSession, statement: str) -> None:
     plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
     gateway = spark.sparkContext._gateway
     for node in _nodes(plan):
-        if any(_is(gateway, node, f"{PLANS}.{kind}") for kind in ("Command", "ParsedStatement")):
-            kind = node.getClass().getSimpleName()
+        kind = node.getClass().getSimpleName()
+        is_command = any(_is(gateway, node, f"{PLANS}.{one}") for one in ("Command", "ParsedStatement"))
+        if is_command or WRITES.search(kind):
             temporary = kind != "CreateViewCommand" or "LocalTempView" in node.viewType().toString()
             if not (kind.startswith(COMMANDS) and temporary):
                 raise CairnError("SQL_WRITES", kind=kind)
