@@ -292,3 +292,23 @@ def test_environment_is_packed_once(home):
     before = tar.stat().st_mtime_ns
     assert environment_tar(home).stat().st_mtime_ns == before
     assert not list(tar.parent.glob("*.draft"))
+
+
+def test_the_log_settings_name_classes_that_exist():
+    """A logger whose class an upgrade has moved would let its noise through again."""
+    pyspark = pytest.importorskip("pyspark")
+    classes = set()
+    for pattern in ("spark-sql_*", "spark-core_*", "spark-common-utils_*", "hadoop-client-api-*"):
+        for jar in Path(pyspark.__file__).parent.glob(f"jars/{pattern}.jar"):
+            with zipfile.ZipFile(jar) as archive:
+                classes |= {name.removesuffix(".class").replace("/", ".") for name in archive.namelist()}
+    properties = read_properties(ROOT / "conf" / "spark" / "log4j2.properties")
+    named = {value for key, value in properties.items() if key.startswith("logger.") and key.endswith(".name")}
+    assert named and named <= classes
+
+
+@pytest.mark.parametrize(("master", "silent"), [("local[2]", True), ("spark://h:1", False)])
+def test_the_open_wire_is_warned_of_where_there_is_one(home, master, silent):
+    _, _, conf = submitted(home, ["series", "--master", master])
+    assert ("-Dcairn.wire.level=error" in conf["spark.driver.defaultJavaOptions"]) == silent
+    assert "log4j2.properties" in conf["spark.driver.defaultJavaOptions"]
