@@ -174,9 +174,17 @@ def test_roots(tree):
     assert [root.uri for root in open_roots(nested, "/")] == [f"file://{str(tree).replace(' ', '%20')}"]
     file_root = open_roots(["a/one.dcm"], str(tree))
     assert [(type(root), root.size) for root in file_root] == [(Entry, 1)]
-    with pytest.raises(CairnError) as fault:
-        open_roots([str(tree / "nothing")], "/")
-    assert fault.value.code == "SOURCE_MISSING"
+    for missing in ([str(tree / "nothing")], [str(tree), str(tree / "nothing")]):
+        with pytest.raises(CairnError) as fault:
+            open_roots(missing, "/")
+        assert fault.value.code == "SOURCE_MISSING"
+
+
+def test_two_names_of_one_folder_are_one_root(tree):
+    link = tree.parent / "another name"
+    link.symlink_to(tree)
+    roots = open_roots([str(tree), str(link), f"{link}/a"], "/")
+    assert [root.real for root in roots] == [str(tree)]
 
 
 def test_the_top_of_the_file_system_is_a_root():

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cairn.archive.address import Location, locate, quote
@@ -77,13 +77,19 @@ def open_roots(
     CairnError
         SOURCE_MISSING.
     """
-    chosen: list[Folder | Entry] = []
-    given = (locate(address, working_folder) for address in addresses)
-    locations = {location.uri: location for location in map(_without_end, given)}
-    for uri, location in sorted(locations.items()):
-        if not any(_within(_identity(location), _identity(other)) for key, other in locations.items() if key != uri):
-            chosen.append(_open_root(location, options, timeout_seconds))
-    return chosen
+    places = (_without_end(locate(address, working_folder)) for address in addresses)
+    locations = {location.uri: location for location in places}
+    # One within another is left out, but must be there all the same: it may be a slip of the pen.
+    opened = {uri: _open_root(place, options, timeout_seconds) for uri, place in sorted(locations.items())}
+    identities = {uri: _identity(place) for uri, place in locations.items()}
+    return [root for uri, root in opened.items() if not _is_covered(uri, identities)]
+
+
+def _is_covered(uri: str, identities: Mapping[str, str]) -> bool:
+    """Return whether a root lies in another one; of two names for one folder the first in order stays."""
+    own = identities[uri]
+    others = (identity for other, identity in identities.items() if identity != own or other < uri)
+    return any(_within(own, identity) for identity in others)
 
 
 def _without_end(location: Location) -> Location:
