@@ -23,7 +23,7 @@ from cairn.errors import CairnError, nearest
 from cairn.launch.steps import run_step, say
 
 READY = ".ready"
-NEEDED_MB = {"runtime": 2200, "jars": 150}
+NEEDED_MB = {"runtime": 2700, "jars": 150}
 """Free space that the set-up asks for before it begins: pip keeps pyspark's archive, its wheel and the installed files
 at one time."""
 
