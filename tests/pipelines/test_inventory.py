@@ -72,6 +72,7 @@ def life(store, tmp_path):
     return Life(store, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_archive_through_its_life(life, monkeypatch):
     life.put("a/one.dcm", b"one")
     life.put("a/b/two 2.dcm", b"two")
@@ -165,6 +166,7 @@ def unlistable(life, name, monkeypatch):
     monkeypatch.setattr(inventory, "ListFolders", Refused)
 
 
+@pytest.mark.slow
 def test_depth_and_faults_of_the_moment_are_tried_again(life, tmp_path):
     inner = made_zip([("deep.dcm", b"deep" * 20)])
     life.put("nest.zip", made_zip([("inner.zip", inner), ("top.dcm", b"top" * 20)]))
@@ -179,6 +181,7 @@ def test_depth_and_faults_of_the_moment_are_tried_again(life, tmp_path):
     assert life.quarantined() == {}
 
 
+@pytest.mark.slow
 def test_small_tasks_share_a_deep_tree(life, tmp_path):
     for i in range(40):
         life.put(f"{i % 4}/{i % 8}/{i}/{i}.dcm", b"%d" % i)
@@ -187,6 +190,7 @@ def test_small_tasks_share_a_deep_tree(life, tmp_path):
     assert (counts["new"], counts["folders"]) == (40, 1 + 4 + 8 + 40)
 
 
+@pytest.mark.slow
 def test_a_root_that_is_not_there_changes_nothing(life):
     life.put("a", b"a")
     life.take()
@@ -197,6 +201,7 @@ def test_a_root_that_is_not_there_changes_nothing(life):
     assert life.versions() == before
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_two_tables_is_made_good(life, monkeypatch):
     life.put("empty", b"")
 
