@@ -92,6 +92,33 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     ),
     "NOT_A_FILE": Condition("A device, socket or pipe lies among the files; it was not opened.", "Remove it."),
     "LINK_BROKEN": Condition("A link leads nowhere.", "Remove the link or restore its target."),
+    "DUPLICATE_TAG": Condition("A tag occurs twice in one dataset; the last one counts.", "Nothing to do."),
+    "CHARSET_BROKEN": Condition(
+        "Text holds bytes that its declared character set does not; they became U+FFFD.",
+        "Read the bytes in header_blob if the text matters.",
+    ),
+    "CHARSET_UNDECLARED": Condition(
+        "Text holds bytes above 127 without a declared character set; read as ISO 8859-1.",
+        "Check such text by its source; the bytes are in header_blob.",
+    ),
+    "CHARSET_UNDECLARED_UTF8": Condition(
+        "Text is UTF-8 without a declared character set; read as UTF-8.", "Nothing to do."
+    ),
+    "VALUE_LENGTH": Condition(
+        "A binary number's length is no multiple of its size; the bytes are in header.", "Ask the source for the file."
+    ),
+    "VALUE_NOT_DA": Condition("A value is no date; the column is NULL.", "Its text is in header."),
+    "VALUE_NOT_DS": Condition("A value is no decimal number; the column is NULL.", "Its text is in header."),
+    "VALUE_NOT_DT": Condition("A value is no date and time; the column is NULL.", "Its text is in header."),
+    "VALUE_NOT_IS": Condition("A value is no integer of 64 bits; the column is NULL.", "Its text is in header."),
+    "VALUE_NOT_TM": Condition("A value is no time; the column is NULL.", "Its text is in header."),
+    "VALUE_TOO_MANY": Condition(
+        "An attribute of one value holds several; the column has the first.", "All of them are in header."
+    ),
+    "VALUE_WRONG_VR": Condition(
+        "The file gives an attribute a VR that its column cannot hold; the column is NULL.", "The value is in header."
+    ),
+    "PARSED_BY_PYDICOM": Condition("The kernel left this header to pydicom.", "Nothing to do."),
 }
 
 # Faults of the request or the environment: what a job ends with.
