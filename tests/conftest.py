@@ -6,6 +6,7 @@ own instead.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -157,7 +158,21 @@ def _spark_class(folder: Path, name: str, kind: str, *options: str) -> subproces
     }
     command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", *words]
     with open(work / "log.txt", "wb") as log:
-        return subprocess.Popen(command, cwd=work, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+
+
+def _die_with_parent() -> None:
+    """Linux: a test run that is killed takes its cluster along (prctl(2), PR_SET_PDEATHSIG; it survives exec)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,5 @@
 """The stage runner on a standalone cluster: an executor killed in mid-job costs its tasks, not a row."""
 
-import os
 import subprocess
 import sys
 
@@ -18,9 +17,6 @@ ENTRIES = 1500
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.skipif(
-    os.environ.get("CAIRN_TEST_CLUSTER") != "1", reason="not yet seen to pass: CAIRN_TEST_CLUSTER=1 runs it"
-)
 def test_an_executor_killed_in_mid_job(cluster, store, tmp_path):
     archive = Store(store.spark, sample_settings(store.settings))
     add_entries(archive, ENTRIES)
@@ -28,7 +24,8 @@ def test_an_executor_killed_in_mid_job(cluster, store, tmp_path):
     job = subprocess.Popen([*command, cluster.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         files = archive.folder(HEADER_BLOB)
-        wait_for(lambda: any(name.startswith("part-killed") for name in files.names()), 300)
+        wait_for(lambda: job.poll() is not None or any(name.startswith("part-killed") for name in files.names()), 300)
+        assert job.poll() is None, job.communicate()[1][-3000:]
         killed = cluster.kill_executor()
         _, said = job.communicate(timeout=300)
     finally:

@@ -120,7 +120,7 @@ def main(warehouse: str, scratch: str, point: str, master: str = "") -> None:
     settings = sample_settings(made_settings(Path(warehouse)))
     if master:
         settings.spark.conf["spark.master"] = master
-        settings.spark.conf |= {"spark.executor.memory": "512m", "spark.executor.cores": "1"}
+        settings.spark.conf.update({"spark.executor.memory": "512m", "spark.executor.cores": "1"})
     store = Store(session.build(settings, "sample", str(Path(scratch) / "local")), settings)
     committed = []
     real = Store.commit_files
