@@ -21,11 +21,6 @@ from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.quarantine import QUARANTINE
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("CAIRN_TEST_INVENTORY") != "1",
-    reason="minutes long, and not yet seen to its end: CAIRN_TEST_INVENTORY=1 runs it",
-)
-
 
 class Life:
     """An archive, its tables, and one inventory after the other."""
