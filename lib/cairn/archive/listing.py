@@ -98,7 +98,9 @@ def _without_end(location: Location) -> Location:
 
 
 def _identity(location: Location) -> str:
-    return os.path.realpath(location.path) if location.is_local else location.uri
+    if location.is_local:
+        return os.path.realpath(location.path)
+    return replace(location, scheme=location.protocol).uri
 
 
 def _within(path: str, folder: str) -> bool:
