@@ -23,7 +23,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.hooks import raw_element_vr
 from pydicom.multival import MultiValue
-from pydicom.valuerep import TEXT_VR_DELIMS
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, TEXT_VR_DELIMS
 from pydicom.values import convert_SQ
 
 Tree = dict[str, Any]
@@ -214,6 +214,26 @@ def expected_numbers(raw: bytes, vr: str, little_endian: bool) -> Any:
         return raw
     values = numbers()
     return values if len(values) > 1 else values[0]
+
+
+def boundaries(data: bytes) -> set[int]:
+    """Return the offsets at which a top-level element, of the file meta or of the dataset, ends and the next begins.
+
+    From pydicom's places of values; elements without one (sequences) are found by their neighbours, and the end of the
+    last is left out. For entries with preamble, not deflated.
+    """
+    found: set[int] = set()
+    with quiet():
+        dataset = read_dataset(data)
+    for part in (dataset.file_meta, dataset):
+        for element in part.values():
+            if not isinstance(element, RawDataElement):
+                continue
+            long_form = not element.is_implicit_VR and element.VR in EXPLICIT_VR_LENGTH_32
+            found.add(element.value_tell - (12 if long_form else 8))
+            if element.length != 0xFFFFFFFF:
+                found.add(element.value_tell + element.length)
+    return found - {132}
 
 
 def compare(tree: Any, expected: Any, path: str = "") -> list[str]:

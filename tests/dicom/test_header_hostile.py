@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import random
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from cairn.dicom.kernel import HeaderKernel, KernelLimits
+sys.path.append(str(Path(__file__).parent))
+
+import header_hostile_loop
+from header_checks import cell, findings, header_tree
+from header_oracle import boundaries, compare, expected_header
+
+from cairn.dicom.kernel import HeaderKernel, KernelLimits, ParsedBatch
 from cairn.dicom.reading import HeaderReader, ReadLimits
 from cairn.errors import ENTRY_CONDITIONS, EntryError
 from cairn.tables.instance import INSTANCE
@@ -165,3 +175,67 @@ def test_random_bytes_behind_a_prefix(data: bytes) -> None:
     batch = KERNEL[0].parse([META + data, META + UID + data])
     assert len(batch.rows) + len(batch.failures) == 2
     assert io.BytesIO(data).getbuffer().nbytes == len(data)
+
+
+LOOP = Path(header_hostile_loop.__file__)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the limit of address space is set from /proc")
+@pytest.mark.parametrize(("what", "least"), [("lies", 10), ("mutated", 1500), ("random", 1500)])
+def test_hostile_headers_cannot_take_time_memory_or_the_process(what: str, least: int) -> None:
+    """In a process of its own: a hang, a crash or gigabytes asked for end it there, and fail here."""
+    library = os.pathsep.join([str(LOOP.parents[2] / "lib"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, str(LOOP), what, "20260101"],
+        env={**os.environ, "PYTHONPATH": library},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    account = json.loads(done.stdout)
+    assert account["headers"] >= least
+    assert sum(account["ended"].values()) == account["headers"]
+    assert account["ended"]["row"] < account["headers"]
+
+
+@pytest.mark.parametrize(("name", "step"), [("CT_small.dcm", 1), ("MR_small_implicit.dcm", 1), ("rtplan.dcm", 3)])
+def test_every_cut_is_told_for_what_it_is(name: str, step: int, kernel: HeaderKernel) -> None:
+    """At an element's end: a shorter header. Elsewhere: a code, or behind SOPInstanceUID a row that says so."""
+    data = Path(str(get_testdata_file(name, download=False))).read_bytes()
+    end = int(kernel.parse([data]).pixel_offsets[0])
+    ends = {n for n in boundaries(data) | {end} if n <= end}
+    identified = min(n for n in ends if "SOPInstanceUID" in expected_header(data[:n]))
+    places = sorted({*range(0, end + 1, step), *ends})
+    batch = kernel.parse([data[:n] for n in places])
+    rows = {places[place]: row for row, place in enumerate(batch.rows.tolist())}
+    codes = {places[place]: code for place, code in batch.failures}
+    for n in places:
+        if n in ends:
+            assert compare(header_tree(batch, rows[n]), expected_header(data[:n])) == [], n
+        if n < 132:
+            assert codes[n] == ("NOT_DICOM" if n else "EMPTY_FILE")
+        elif n not in ends and n < identified:
+            assert codes[n] == "HEADER_TRUNCATED", n
+        else:
+            told = [code for code, _ in findings(batch, rows[n])]
+            assert ("HEADER_TRUNCATED" in told) == (n not in ends), n
+            assert no_half_values(batch, rows[n], rows[end]), n
+
+
+def no_half_values(batch: ParsedBatch, row: int, whole: int) -> bool:
+    """Whether every typed value of a cut header is missing or that of the whole one; for columns with one path."""
+    return all(
+        cell(batch, column.name, row) in (None, cell(batch, column.name, whole))
+        for column in INSTANCE.columns
+        if len(column.paths) == 1
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="length and hash are those of the part that was inflated: reported")
+def test_a_value_that_is_not_all_there_gets_no_length_and_hash_as_if_it_were() -> None:
+    small = HeaderKernel(INSTANCE.columns, KernelLimits(inflated_limit_bytes=1 << 20))
+    batch = small.parse([header_hostile_loop.bomb(2)])
+    trees = [header_tree(batch, row) for row in range(len(batch.rows))]
+    values = [tree["EncapsulatedDocument"] for tree in trees if "EncapsulatedDocument" in tree]
+    assert [value["length"] for value in values] in ([], [2 << 20])
