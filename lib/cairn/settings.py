@@ -102,7 +102,7 @@ class Stage(Section):
     rows_per_file: int = Field(default=100_000, ge=1, description="Rows of one Parquet file at most.")
     file_bytes: int = Field(default=256 * MIB, ge=MIB, description="Uncompressed bytes of one Parquet file, about.")
     row_group_bytes: int = Field(
-        default=32 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
+        default=64 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
     )
     progress_seconds: float = Field(default=5, gt=0, description="Time between two progress lines.")
 
