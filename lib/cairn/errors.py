@@ -119,6 +119,31 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The file gives an attribute a VR that its column cannot hold; the column is NULL.", "The value is in header."
     ),
     "PARSED_BY_PYDICOM": Condition("The kernel left this header to pydicom.", "Nothing to do."),
+    "DEID_DIRECTORY": Condition(
+        "The entry is a DICOMDIR, an index of files by name; de-identification withholds it.",
+        "Make a new one of the de-identified files if one is wanted.",
+    ),
+    "DEID_DOCUMENT": Condition(
+        "The entry holds an encapsulated document, which no rule admits; de-identification withholds it.",
+        "Admit its media type in the profile, with a reason, if documents of that kind hold no identifiers.",
+    ),
+    "DEID_UNREADABLE": Condition(
+        "The entry's structure leaves doubt about what belongs to what; de-identification withholds it.",
+        "Ask the source for the file again.",
+    ),
+    "DEID_TRAILING_BYTES": Condition(
+        "Bytes behind the last element are no DICOM; they were left out.", "Nothing to do."
+    ),
+    "DEID_PIXELS_TRUNCATED": Condition(
+        "The entry ends within its pixel data; the length was corrected.", "Ask the source for the file again."
+    ),
+    "DEID_OVERLAY_IN_PIXELS": Condition(
+        "An overlay lies in the unused bits of the pixel data, which were not changed.",
+        "Have the pixels examined for text before the file leaves.",
+    ),
+    "DEID_OWN_VALUE": Condition(
+        "A value that no rule acts on held an identifying value of its own file; it was cleaned.", "Nothing to do."
+    ),
 }
 
 # Faults of the request or the environment: what a job ends with.
@@ -229,6 +254,39 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         EXIT_ENVIRONMENT,
     ),
     "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
+    "KEY_MISSING": Condition(
+        "There is no key at {path}.", "Make it by the job keys (keys make), or correct --keys.", EXIT_USAGE
+    ),
+    "KEY_UNSAFE": Condition(
+        "The key {path} is not safe: {why}.",
+        "Give it mode 0600 in a folder of yours, as a plain file; if others may have seen it, make a new one.",
+        EXIT_USAGE,
+    ),
+    "KEY_LENGTH": Condition(
+        "The key {path} has {length} bytes, not 32.", "Make a new one by keys make; do not type keys.", EXIT_USAGE
+    ),
+    "KEY_WEAK": Condition(
+        "The key {path} is no random one.", "Make a new one by keys make; do not type keys.", EXIT_USAGE
+    ),
+    "KEY_EXISTS": Condition(
+        "There is a key at {path} already; it was not touched.", "To replace it, run keys rotate.", EXIT_USAGE
+    ),
+    "KEY_NAME": Condition(
+        "A project cannot be called {name!r}.", "Use lower-case letters, digits, - and _, at most 63.", EXIT_USAGE
+    ),
+    "PROFILE_UNREADABLE": Condition(
+        "The de-identification profile {path} cannot be read: {why}.",
+        "Correct it; conf/deid holds examples.",
+        EXIT_USAGE,
+    ),
+    "PROFILE_RULE": Condition(
+        "The de-identification profile {path} is wrong at {place}: {why}.",
+        "{nearest} conf/deid/README.md tells what a rule may say.",
+        EXIT_USAGE,
+    ),
+    "UNKNOWN_TAG": Condition(
+        "{name!r} is no tag and no keyword.", "{nearest} Write (0010,0010), 00100010 or PatientName.", EXIT_USAGE
+    ),
 }
 
 CONDITIONS: dict[str, Condition] = {**ENTRY_CONDITIONS, **REQUEST_CONDITIONS}
