@@ -1,0 +1,124 @@
+"""Whose file it is: the person behind a PatientID, and the values by which the file's own person is recognised."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from cairn.deid.decisions import ISSUER, MEDIA_TYPE, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
+
+_FACTS = frozenset({SOP_CLASS, MEDIA_TYPE})
+_UIDS = frozenset({SOP_INSTANCE, STUDY, SERIES})
+_SPLIT = re.compile(rb"[\^=\\ ,;/()\[\]\0]+")
+_CHI = re.compile(r"\d{6}[ -]?\d{4}")
+_WEIGHTS = range(10, 1, -1)
+
+
+class PersonOf(Protocol):
+    """Tells which person a PatientID belongs to."""
+
+    def __call__(self, patient_id: str, issuer: str) -> str:
+        """Return the person's identifier; equal for equal persons, for images and records alike."""
+
+
+def person_of(patient_id: str, issuer: str) -> str:
+    """Return the CHI that a PatientID is, else issuer and local number.
+
+    Parameters
+    ----------
+    patient_id : str
+        Patient ID (0010,0020).
+    issuer : str
+        Issuer of Patient ID (0010,0021).
+    """
+    chi = chi_of(patient_id)
+    return chi or f"{issuer.strip().upper()}\0{patient_id.strip().upper()}"
+
+
+def chi_of(text: str) -> str | None:
+    """Return the ten digits of a CHI, or None: a date, and a check digit by modulus 11 or 10."""
+    stripped = text.strip(" \0")
+    if not _CHI.fullmatch(stripped):
+        return None
+    digits = re.sub(r"\D", "", stripped)
+    try:
+        datetime.date(2000 + int(digits[4:6]), int(digits[2:4]), int(digits[:2]))
+    except ValueError:
+        return None
+    numbers = [int(digit) for digit in digits]
+    eleven = -sum(weight * number for weight, number in zip(_WEIGHTS, numbers, strict=False)) % 11
+    doubled = sum(sum(divmod(2 * n, 10)) if i % 2 == 0 else n for i, n in enumerate(reversed(numbers[:9])))
+    return digits if numbers[9] in (eleven, -doubled % 10) else None
+
+
+class OwnTokens:
+    """The byte strings by which the file's person is recognised in values that no rule acts on.
+
+    Parameters
+    ----------
+    values : iterable of (int, bytes)
+        Tag and value of what identifies them.
+    """
+
+    def __init__(self, values: Iterable[tuple[int, bytes]]) -> None:
+        words: set[bytes] = set()
+        for tag, raw in values:
+            if tag in _FACTS or tag == ISSUER:
+                continue
+            if tag in _UIDS:
+                words.add(raw.strip(b" \0"))
+                continue
+            upper = raw.upper()
+            parts = {upper.strip(b" \0^=")} | set(_SPLIT.split(upper))
+            words |= {part for part in parts if len(part) >= (3 if part.isalpha() or part[:1] > b"\x7f" else 4)}
+        self._words = tuple(sorted(word for word in words if not _says_nothing(word)))
+        alternatives = b"|".join(_pattern(word) for word in self._words)
+        self._regex = re.compile(alternatives) if self._words else None
+
+    def within(self, upper: bytes) -> bool:
+        """Whether upper-cased bytes might hold one of them; cheap, for whole headers."""
+        return any(word in upper for word in self._words)
+
+    def found(self, raw: bytes) -> bool:
+        """Whether one value holds one of them: long ones anywhere, short ones as a word."""
+        if self._regex is None:
+            return False
+        upper = raw.upper()
+        if self._regex.search(upper):
+            return True
+        return b"\0" in upper and self._regex.search(upper.replace(b"\0", b"")) is not None  # UTF-16
+
+
+def _says_nothing(word: bytes) -> bool:
+    return len(set(word)) == 1 or word in _COMMON
+
+
+_COMMON = frozenset(
+    {b"NONE", b"UNKNOWN", b"ANON", b"ANONYMIZED", b"ANONYMOUS", b"TEST", b"PATIENT", b"NAME", b"THE", b"AND", b"FOR"}
+)
+
+
+def _pattern(word: bytes) -> bytes:
+    escaped = re.escape(word)
+    if word.isdigit():
+        return rb"(?<![0-9.])" + escaped + rb"(?![0-9.])"
+    return escaped if len(word) >= 5 else rb"(?<![A-Z0-9])" + escaped + rb"(?![A-Z0-9])"
+
+
+def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str:
+    """Return whom a file belongs to; a file without a PatientID belongs to its study, then to itself.
+
+    Parameters
+    ----------
+    values : mapping of int to bytes
+        Top-level values by tag.
+    resolve : PersonOf
+        What a PatientID means.
+    """
+    patient_id = values.get(PATIENT_ID, b"").decode("latin-1").strip(" \0")
+    if patient_id:
+        return resolve(patient_id, values.get(ISSUER, b"").decode("latin-1").strip(" \0"))
+    study = values.get(STUDY, b"") or values.get(SOP_INSTANCE, b"")
+    return f"without\0{study.decode('latin-1').strip(chr(0) + ' ')}"

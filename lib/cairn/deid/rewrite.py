@@ -1,0 +1,262 @@
+"""The file rewriter: a DICOM file's bytes in, the de-identified file's bytes out.
+
+The bytes are walked once (:mod:`cairn.deid.walk`); what the rules keep is passed on as ranges of the original, pixel
+data among them, and only values that a rule acts on are made anew (:mod:`cairn.deid.values`). The result depends on the
+bytes, the rule set and the keys alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from cairn.deid.decisions import MARKERS, MEDIA_TYPE, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
+from cairn.deid.emit import Emission
+from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
+from cairn.deid.part10 import BIG_UID, DIRECTORY_CLASS, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
+from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
+from cairn.deid.pseudonyms import Pseudonyms
+from cairn.deid.rules import RuleSet
+from cairn.deid.values import SUSPICIOUS, ClosedScrubber, Scrubber, Subject, Treatment, scrubbed
+from cairn.deid.walk import Nodes, Walk
+from cairn.dicom.charset import decode_text
+from cairn.dicom.fallback import canonical
+from cairn.dicom.kernel import Hole
+
+__all__ = ["Kept", "Refused", "Rewriter"]
+
+_VERSION = "CAIRN"
+_REMEMBERED = 100_000
+_SUBJECTS = 4096
+
+Buffer = bytes | memoryview
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A de-identified file.
+
+    Attributes
+    ----------
+    parts : tuple of bytes or memoryview
+        The new file, piece by piece; ranges of the original are not copied.
+    pixels_at : int
+        Where its pixel data element begins; its end when it has none.
+    holes : tuple of Hole
+        Long values left out of it, when some were left out of what came in.
+    person_id, study_instance_uid, series_instance_uid, sop_instance_uid : str
+        The new identifiers, for names and joins.
+    findings : tuple of str
+        Codes of :data:`cairn.errors.CONDITIONS`.
+    """
+
+    parts: tuple[Buffer, ...]
+    pixels_at: int
+    holes: tuple[Hole, ...]
+    person_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    findings: tuple[str, ...]
+
+    def tobytes(self) -> bytes:
+        """Return the new file as one."""
+        return b"".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that does not leave.
+
+    Parameters
+    ----------
+    code : str
+        Why: a code of :data:`cairn.errors.CONDITIONS`.
+    """
+
+    code: str
+
+
+class Rewriter:
+    """De-identifies files, one after the other.
+
+    Parameters
+    ----------
+    rules : RuleSet
+        The compiled profile.
+    pseudonyms : Pseudonyms
+        Made of the keys.
+    scrubber : Scrubber, optional
+        For free text; without one no free text passes.
+    own_values : callable, optional
+        Makes the scrubber's own values of the file's identifying ones, ``{keyword or tag: [texts]}``.
+    person_of : PersonOf, optional
+        What a PatientID means; by default a CHI is itself.
+    max_depth : int
+        Deepest nesting of sequences.
+    inflated_limit_bytes : int
+        Most bytes that a deflated data set may have.
+    """
+
+    def __init__(
+        self, rules: RuleSet, pseudonyms: Pseudonyms, scrubber: Scrubber | None = None,
+        own_values: Callable[[Mapping[int, Sequence[str]]], Any] | None = None, person_of: PersonOf = person_of,
+        max_depth: int = 200, inflated_limit_bytes: int = 1 << 30,
+    ) -> None:  # fmt: skip
+        self._rules = rules
+        self._pseudonyms = pseudonyms
+        self._scrubber: Scrubber = scrubber or ClosedScrubber()
+        self._own_values = own_values or dict
+        self._person_of = person_of
+        self._max_depth = max_depth
+        self._inflated_limit = inflated_limit_bytes
+        self._nodes = Nodes(rules)
+        self._subjects: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], Subject] = {}
+        self._texts: dict[tuple[int, bytes, bytes, str], bytes | None] = {}
+        self._admitted = frozenset(entry.media_type for entry in rules.profile.admit_documents)
+
+    def __call__(self, data: bytes, person: str | None = None, holes: Iterable[Hole] = ()) -> Kept | Refused:
+        """De-identify one file, or one header.
+
+        Parameters
+        ----------
+        data : bytes
+            The file; or its bytes up to the pixel data.
+        person : str, optional
+            Whose it is, where the caller knows better than the PatientID in it.
+        holes : iterable of Hole
+            Long values left out of a header (:class:`cairn.dicom.kernel.Hole`).
+
+        Returns
+        -------
+        Kept or Refused
+            Never an exception for what a file holds.
+        """
+        try:
+            try:
+                return self._made(open_file(data, self._inflated_limit), person, {hole.offset: hole for hole in holes})
+            except TooDeep:
+                return Refused("HEADER_TOO_DEEP")
+            except Doubtful:
+                return self._made(self._by_pydicom(data), person, {})
+        except Withheld as why:
+            return Refused(why.code)
+        except Doubtful:
+            return Refused("DEID_UNREADABLE")
+
+    def _made(self, opened: Opened, person: str | None, holes: dict[int, Hole]) -> Kept:
+        if opened.media_class == DIRECTORY_CLASS:
+            raise Withheld("DEID_DIRECTORY")
+        made, found_own = self._pass(opened, person, holes, strict=False)
+        header = b"".join(made.parts)[: made.pixels_at]
+        subject = self._last_subject
+        if subject.tokens.within(header.upper()) or SUSPICIOUS.search(header):
+            made, found_own = self._pass(opened, person, holes, strict=True)
+        if not found_own:
+            return made
+        return Kept(**{**made.__dict__, "findings": (*made.findings, "DEID_OWN_VALUE")})
+
+    def _pass(self, opened: Opened, person: str | None, holes: dict[int, Hole], strict: bool) -> tuple[Kept, bool]:
+        walk = Walk(opened.data, self._nodes, holes, strict, self._max_depth)
+        plan = walk.run(opened.start, opened.encoding)
+        top = _top_level(plan, opened.data)
+        sop_class = _text(top.get(SOP_CLASS, b"")) or opened.media_class
+        if sop_class == DIRECTORY_CLASS:
+            raise Withheld("DEID_DIRECTORY")
+        subject = self._last_subject = self._subject(plan, opened.data, top, person)
+        admitted = _text(top.get(MEDIA_TYPE, b"")).lower() in self._admitted
+        treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted)
+        instance = _text(top.get(SOP_INSTANCE, b"")) or opened.media_instance
+        if not instance:  # nothing names it: its content does
+            instance = sha256(opened.data[: plan.pixels_at]).hexdigest()
+        new_instance = self._pseudonyms.uid(instance)
+        meta = file_meta(sop_class, new_instance, opened.syntax, _VERSION)
+        emission = Emission(opened.data, treatment, self._markers())
+        emission.file(meta, plan, opened.encoding)
+        findings = [*plan.findings, *emission.findings]
+        kept = Kept(
+            tuple(emission.out), emission.pixels_at, tuple(emission.holes), subject.person_id,
+            self._new_uid(top.get(STUDY, b"")), self._new_uid(top.get(SERIES, b"")), new_instance,
+            tuple(dict.fromkeys(findings)),
+        )  # fmt: skip
+        return kept, treatment.found_own
+
+    def _new_uid(self, raw: bytes) -> str:
+        uid = _text(raw)
+        return self._pseudonyms.uid(uid) if uid else ""
+
+    def _subject(self, plan: Plan, data: bytes, top: Mapping[int, bytes], person: str | None) -> Subject:
+        values = tuple((p.step.tag, data[p.at : p.at + p.length], p.charset) for p in plan.identity)
+        whose = person if person is not None else person_key(top, self._person_of)
+        # Of one study the instances differ in their SOP Instance UID only; it is not what texts are searched for.
+        distinct = tuple(dict.fromkeys(value for value in values if value[0] != SOP_INSTANCE))
+        key = (whose, distinct)
+        found = self._subjects.get(key)
+        if found is None:
+            if len(self._subjects) >= _SUBJECTS:
+                self._subjects.clear()
+                self._texts.clear()
+            own = self._own_values(_texts_by_tag(distinct))
+            tokens = OwnTokens((tag, raw) for tag, raw, _ in distinct)
+            found = Subject(self._pseudonyms.person(whose), self._pseudonyms.days(whose), own, tokens)
+            self._subjects[key] = found
+        return found
+
+    def _scrubbed(self, raw: bytes, declared: bytes, vr: str, subject: Subject) -> bytes | None:
+        key = (id(subject), raw, declared, vr)
+        try:
+            return self._texts[key]
+        except KeyError:
+            if len(self._texts) >= _REMEMBERED:
+                self._texts.clear()
+            made = self._texts[key] = scrubbed(raw, declared, vr, self._scrubber, subject.own)
+            return made
+
+    def _markers(self) -> dict[int, list[tuple[int, str, Any]]]:
+        """Return the elements that say how the file was de-identified (PS3.15 E.1.1 steps 3, 4; PS3.3 C.12.1.1.6)."""
+        profile = self._rules.profile
+        method = f"Cairn {profile.name} {self._rules.digest[:16]}"
+        options = profile.options
+        dates = "UNMODIFIED" if "full_dates" in options else "MODIFIED" if "modified_dates" in options else "REMOVED"
+        return {
+            MARKERS[0]: [
+                (MARKERS[0], "CS", "YES"),
+                (MARKERS[1], "LO", method),
+                (MARKERS[2], "SQ", profile.codes),
+            ],
+            MARKERS[3]: [(MARKERS[3], "CS", dates)],
+        }
+
+    def _by_pydicom(self, data: bytes) -> Opened:
+        """Return what pydicom makes of a file in doubt, in explicit little endian, its pixel data behind it."""
+        read = canonical(data, self._max_depth)
+        if read is None:
+            raise Withheld("DEID_UNREADABLE")
+        header = open_file(read.data, self._inflated_limit)
+        rest = data[read.pixel_offset :]
+        if rest and header.syntax in (BIG_UID, IMPLICIT_UID):
+            raise Withheld("DEID_UNREADABLE")  # its pixel data would have to be written anew
+        syntax = EXPLICIT_UID if header.syntax in (BIG_UID, IMPLICIT_UID) else header.syntax
+        return Opened(
+            read.data + rest, header.start, header.encoding, syntax, header.media_class, header.media_instance
+        )
+
+
+def _top_level(plan: Plan, data: bytes) -> dict[int, bytes]:
+    """Return the collected values of the top level; of a repeated tag the last."""
+    return {p.step.tag: data[p.at : p.at + p.length] for p in plan.identity if not p.path}
+
+
+def _texts_by_tag(values: Iterable[tuple[int, bytes, bytes]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for tag, raw, declared in values:
+        text = decode_text(raw, declared, True)[0].strip(" \0")
+        if text and tag not in (SOP_CLASS, MEDIA_TYPE):
+            found.setdefault(tag, []).append(text)
+    return found
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1").strip(" \0")
