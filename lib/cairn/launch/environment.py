@@ -23,7 +23,7 @@ from cairn.errors import CairnError, nearest
 from cairn.launch.steps import run_step, say
 
 READY = ".ready"
-NEEDED_MB = {"runtime": 2700, "jars": 150}
+NEEDED_MB = {"runtime": 3500, "jars": 150}
 """Free space that the set-up asks for before it begins: pip keeps pyspark's archive, its wheel and the installed files
 at one time."""
 
@@ -223,8 +223,9 @@ def _install(home: Home, environment: Mapping[str, str], name: str, lock: Path) 
     scratch = home.environment / ".tmp"  # on the disk that was looked at, which the system's own /tmp may not be
     with writing(home.folder):
         scratch.mkdir(exist_ok=True)
+    # The lock is complete: --no-deps keeps away what requirements/overrides.in took out of it.
     command: list[str | Path] = [home.python, "-I", "-m", "pip", "install", "--require-hashes", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", lock]
+    command += ["--no-deps", "--disable-pip-version-check", "--progress-bar", "off", "-r", lock]
     try:
         run_step("Python packages", command, home.log, {**_clean(environment), "TMPDIR": str(scratch)}, _hear_pip)
     finally:

@@ -1,0 +1,1 @@
+"""What the pixels say: decoding, statistics, burnt-in text. Knows no Spark."""
