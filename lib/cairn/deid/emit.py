@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cairn.deid.decisions import MARKERS
 from cairn.deid.encoding import SHORT, Encoding, padded
 from cairn.deid.plan import HoleHere, Marker, Pending, PixelsHere, Plan, Run, Sequence
-from cairn.deid.rules import Action
+from cairn.deid.rules import Action, RuleSet
 from cairn.deid.values import Treatment
 from cairn.dicom.kernel import Hole
 
@@ -24,10 +25,10 @@ class Emission:
     treatment : Treatment
         Makes the new values.
     markers : mapping
-        Elements to insert, by the first of their tags: (tag, VR, value).
+        From :func:`inserted_elements`.
     """
 
-    def __init__(self, data: bytes, treatment: Treatment, markers: Mapping[int, list[tuple[int, str, Any]]]) -> None:
+    def __init__(self, data: bytes, treatment: Treatment, markers: Mapping[tuple[int, bool, bool], bytes]) -> None:
         self._data = data
         self._view = memoryview(data)
         self._treatment = treatment
@@ -107,14 +108,30 @@ class Emission:
         return [encoding.header(head, made.step.form, size), *pieces]
 
     def _marker(self, tag: int, encoding: Encoding) -> bytes:
-        return b"".join(self._inserted(encoding, *element) for element in self._to_insert[tag])
+        return self._to_insert[tag, encoding.implicit, encoding.big]
 
-    @staticmethod
-    def _inserted(encoding: Encoding, tag: int, vr: str, value: Any) -> bytes:
-        if vr != "SQ":
-            return encoding.element(tag, vr, padded(value.encode("ascii"), vr))
-        items = []
-        for code, meaning in value:
-            fields = ((0x00080100, "SH", code), (0x00080102, "SH", "DCM"), (0x00080104, "LO", meaning))
-            items.append(b"".join(encoding.element(t, v, padded(text.encode("ascii"), v)) for t, v, text in fields))
-        return encoding.sequence(tag, items)
+
+def inserted_elements(rules: RuleSet) -> dict[tuple[int, bool, bool], bytes]:
+    """Return the elements that say how a file was de-identified, by the first tag and the encoding.
+
+    PS3.15 E.1.1 steps 3 and 4, PS3.3 C.12.1.1.6; PS3.15 E.3.6 for the dates.
+    """
+    options = rules.profile.options
+    dates = "UNMODIFIED" if "full_dates" in options else "MODIFIED" if "modified_dates" in options else "REMOVED"
+    method = f"Cairn {rules.profile.name} {rules.digest[:16]}"
+    made = {}
+    for implicit, big in ((False, False), (True, False), (False, True), (True, True)):
+        encoding = Encoding(implicit, big)
+        items = [_fields(encoding, code, meaning) for code, meaning in rules.profile.codes]
+        made[MARKERS[0], implicit, big] = (
+            encoding.element(MARKERS[0], "CS", padded(b"YES", "CS"))
+            + encoding.element(MARKERS[1], "LO", padded(method.encode("ascii"), "LO"))
+            + encoding.sequence(MARKERS[2], items)
+        )
+        made[MARKERS[3], implicit, big] = encoding.element(MARKERS[3], "CS", padded(dates.encode("ascii"), "CS"))
+    return made
+
+
+def _fields(encoding: Encoding, code: str, meaning: str) -> bytes:
+    fields = ((0x00080100, "SH", code), (0x00080102, "SH", "DCM"), (0x00080104, "LO", meaning))
+    return b"".join(encoding.element(tag, vr, padded(text.encode("ascii"), vr)) for tag, vr, text in fields)

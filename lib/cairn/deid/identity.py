@@ -11,6 +11,9 @@ from cairn.deid.decisions import ISSUER, MEDIA_TYPE, PATIENT_ID, SERIES, SOP_CLA
 
 _FACTS = frozenset({SOP_CLASS, MEDIA_TYPE})
 _UIDS = frozenset({SOP_INSTANCE, STUDY, SERIES})
+_PLACES = frozenset({ISSUER, 0x00080080, 0x00081010})
+"""Own values for free text, but makers are called like sites: in kept values they are no sign of the person."""
+
 _SPLIT = re.compile(rb"[\^=\\ ,;/()\[\]\0]+")
 _CHI = re.compile(r"\d{6}[ -]?\d{4}")
 _WEIGHTS = range(10, 1, -1)
@@ -62,17 +65,21 @@ class OwnTokens:
         Tag and value of what identifies them.
     """
 
+    _names = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297})
+
     def __init__(self, values: Iterable[tuple[int, bytes]]) -> None:
         words: set[bytes] = set()
         for tag, raw in values:
-            if tag in _FACTS or tag == ISSUER:
+            if tag in _FACTS or tag in _PLACES:
                 continue
             if tag in _UIDS:
                 words.add(raw.strip(b" \0"))
                 continue
             upper = raw.upper()
-            parts = {upper.strip(b" \0^=")} | set(_SPLIT.split(upper))
-            words |= {part for part in parts if len(part) >= (3 if part.isalpha() or part[:1] > b"\x7f" else 4)}
+            words.add(upper.strip(b" \0^="))
+            if tag in self._names:
+                words.update(_SPLIT.split(upper))
+        words = {word for word in words if len(word) >= (3 if word.isalpha() or word[:1] > b"\x7f" else 4)}
         self._words = tuple(sorted(word for word in words if not _says_nothing(word)))
         alternatives = b"|".join(_pattern(word) for word in self._words)
         self._regex = re.compile(alternatives) if self._words else None

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from cairn.deid.decisions import MARKERS, MEDIA_TYPE, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
-from cairn.deid.emit import Emission
+from cairn.deid.decisions import MEDIA_TYPE, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
+from cairn.deid.emit import Emission, inserted_elements
 from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
 from cairn.deid.part10 import BIG_UID, DIRECTORY_CLASS, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.rules import RuleSet
-from cairn.deid.values import SUSPICIOUS, ClosedScrubber, Scrubber, Subject, Treatment, scrubbed
+from cairn.deid.values import ClosedScrubber, Scrubber, Subject, Treatment, scrubbed, suspicious
 from cairn.deid.walk import Nodes, Walk
 from cairn.dicom.charset import decode_text
 from cairn.dicom.fallback import canonical
@@ -115,6 +115,7 @@ class Rewriter:
         self._nodes = Nodes(rules)
         self._subjects: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], Subject] = {}
         self._texts: dict[tuple[int, bytes, bytes, str], bytes | None] = {}
+        self._inserted = inserted_elements(rules)
         self._admitted = frozenset(entry.media_type for entry in rules.profile.admit_documents)
 
     def __call__(self, data: bytes, person: str | None = None, holes: Iterable[Hole] = ()) -> Kept | Refused:
@@ -152,7 +153,7 @@ class Rewriter:
         made, found_own = self._pass(opened, person, holes, strict=False)
         header = b"".join(made.parts)[: made.pixels_at]
         subject = self._last_subject
-        if subject.tokens.within(header.upper()) or SUSPICIOUS.search(header):
+        if subject.tokens.within(header.upper()) or suspicious(header):
             made, found_own = self._pass(opened, person, holes, strict=True)
         if not found_own:
             return made
@@ -173,7 +174,7 @@ class Rewriter:
             instance = sha256(opened.data[: plan.pixels_at]).hexdigest()
         new_instance = self._pseudonyms.uid(instance)
         meta = file_meta(sop_class, new_instance, opened.syntax, _VERSION)
-        emission = Emission(opened.data, treatment, self._markers())
+        emission = Emission(opened.data, treatment, self._inserted)
         emission.file(meta, plan, opened.encoding)
         findings = [*plan.findings, *emission.findings]
         kept = Kept(
@@ -213,21 +214,6 @@ class Rewriter:
                 self._texts.clear()
             made = self._texts[key] = scrubbed(raw, declared, vr, self._scrubber, subject.own)
             return made
-
-    def _markers(self) -> dict[int, list[tuple[int, str, Any]]]:
-        """Return the elements that say how the file was de-identified (PS3.15 E.1.1 steps 3, 4; PS3.3 C.12.1.1.6)."""
-        profile = self._rules.profile
-        method = f"Cairn {profile.name} {self._rules.digest[:16]}"
-        options = profile.options
-        dates = "UNMODIFIED" if "full_dates" in options else "MODIFIED" if "modified_dates" in options else "REMOVED"
-        return {
-            MARKERS[0]: [
-                (MARKERS[0], "CS", "YES"),
-                (MARKERS[1], "LO", method),
-                (MARKERS[2], "SQ", profile.codes),
-            ],
-            MARKERS[3]: [(MARKERS[3], "CS", dates)],
-        }
 
     def _by_pydicom(self, data: bytes) -> Opened:
         """Return what pydicom makes of a file in doubt, in explicit little endian, its pixel data behind it."""

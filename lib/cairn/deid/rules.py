@@ -99,12 +99,17 @@ class RuleSet:
         self._safe = safe_private_elements() if "safe_private" in profile.options else {}
         for own in profile.private:
             self._safe = {**self._safe, own.key: (own.vr, own.reason)}
+        self._safe_creators = frozenset(creator for creator, _, _ in self._safe)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of everything that decides: tables, profile, engine. The same rules, the same digest."""
         content = {"engine": ENGINE, "tables": data_digest(), "profile": self.profile.model_dump(mode="json")}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def has_safe(self, creator: str) -> bool:
+        """Whether any private element of a creator stays."""
+        return creator in self._safe_creators
 
     def rule(self, tag: int, creator: str | None = None) -> Rule:
         """Return the rule for an attribute.

@@ -26,9 +26,11 @@ _TM = re.compile(rb"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?")
 _AGE = re.compile(r"(\d{1,3})([DWMY]?)", re.IGNORECASE)
 _ONE_VALUE = frozenset({"ST", "LT", "UT", "UR"})
 _NUMBERS = frozenset({"DS", "IS", "DA", "TM", "DT", "AS", "UI"})
+_BYTES = frozenset({"OB", "OW", "UN"})
+_NUMBER_BEFORE = frozenset({b"%d" % digit for digit in range(10)} | {b"."})
 _OLDEST = 89
-SUSPICIOUS = re.compile(rb"(?<![\d.])\d{6}[ -]?\d{4}(?![\d.])|[\w.+-]@[\w-]+\.")
-"""Ten digits that could be a CHI, or a mail address: reason enough to look at kept texts one by one."""
+_TEN_DIGITS = re.compile(rb"\d{6}[ -]?\d{4}(?![\d.])")
+_MAIL = re.compile(rb"[\w.+-]@[\w-]+\.")
 
 
 class Scrubbed(Protocol):
@@ -205,7 +207,9 @@ class Treatment:
         vr = pending.step.vr
         if vr in _NUMBERS and not (vr in ("DS", "IS") and re.search(rb"[^0-9+\-.eE\\ \0]", raw)):
             return raw
-        if not self._subject.tokens.found(raw) and not (vr in FREE_TEXT and SUSPICIOUS.search(raw)):
+        if vr not in TEXT and vr not in _BYTES:
+            return raw
+        if not self._subject.tokens.found(raw) and not (vr in FREE_TEXT and suspicious(raw)):
             return raw
         if vr not in TEXT:
             self.found_own = True
@@ -213,6 +217,14 @@ class Treatment:
         made = self._scrub(raw, pending.charset, vr, self._subject)
         self.found_own |= made is not None
         return raw if made is None else made
+
+
+def suspicious(raw: bytes) -> bool:
+    """Whether bytes hold ten digits that could be a CHI, or a mail address: then kept texts are looked at."""
+    for found in _TEN_DIGITS.finditer(raw):
+        if raw[max(found.start() - 1, 0) : found.start()] not in _NUMBER_BEFORE:
+            return True
+    return b"@" in raw and _MAIL.search(raw) is not None
 
 
 def shifted(raw: bytes, vr: str, days: int) -> bytes | None:

@@ -26,14 +26,14 @@ class Nodes:
     """The decision nodes of one rule set, kept from file to file."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._rules = rules
+        self.rules = rules
         self._nodes: dict[tuple[bool, bool, Mode, bool], Node] = {}
 
     def node(self, encoding: Encoding, mode: Mode, strict: bool) -> Node:
         """Return the node for an encoding, a mode and whether kept texts are looked at."""
         key = (encoding.implicit, encoding.big, mode, strict)
         if key not in self._nodes:
-            self._nodes[key] = Node(self._rules, encoding, mode, strict)
+            self._nodes[key] = Node(self.rules, encoding, mode, strict)
         return self._nodes[key]
 
 
@@ -214,6 +214,8 @@ class Walk:
         if length == UNDEFINED:
             return
         name = self._data[at : at + length].decode("latin-1").strip(" \0")
+        if not self._nodes.rules.has_safe(name):
+            return  # nothing of its block stays
         room: list[Any] = []
         parts.append(room)
         creators[(tag >> 16) << 8 | tag & 0xFF] = (name, p, at + length, room)
