@@ -88,7 +88,7 @@ class Walk:
         run = p
         while p < end:
             if p + 8 > end:
-                return self._rest(p, run, path, parts, markers)
+                raise Doubtful(f"element at {p} is longer than what is left")
             found = memo.get(data[p : p + key_bytes])
             kind, form, head, tag, step = found or node.decide(data[p : p + key_bytes])
             at = p + head
@@ -96,7 +96,7 @@ class Walk:
                 length = data[p + low] | data[p + high] << 8
             elif form == 1:
                 if at > end:
-                    return self._rest(p, run, path, parts, markers)
+                    raise Doubtful(f"element at {p} is longer than what is left")
                 length = u32.unpack_from(data, p + 8)[0]
             else:
                 length = u32.unpack_from(data, p + 4)[0]
@@ -117,7 +117,7 @@ class Walk:
                         raise Withheld("DEID_DOCUMENT")
                     stop, kind = self._skip(at, length, form, end, encoding, step, len(path)), _DROP
                 if stop > end:
-                    return self._rest(p, run, path, parts, markers)
+                    raise Doubtful(f"element at {p} is longer than what is left")
                 if kind == _KEEP:
                     p = stop
                     continue
@@ -138,9 +138,8 @@ class Walk:
                 if p > run:
                     parts.append(Run(run, p))
                 self._markers(markers, parts)
-                next_marker = 1 << 32
-                run = p = self._pixels(p, at, length, end, encoding, parts)
-                continue
+                self._behind_pixels(self._pixels(p, at, length, end, encoding, parts), end, encoding)
+                return end
             if kind == _DELIMITER:
                 if not delimited:
                     raise Doubtful(f"item delimiter at {p}")
@@ -171,15 +170,10 @@ class Walk:
             return p + 8
         return p
 
-    def _rest(self, p: int, run: int, path: tuple[int, ...], parts: list[Any], markers: list[int]) -> int:
-        """Behind the pixel data anything that is no element is left out; elsewhere the file is given up."""
-        if path or self.plan.pixels_at >= p:
-            raise Doubtful(f"element at {p} is longer than what is left")
-        if p > run:
-            parts.append(Run(run, p))
-        self._markers(markers, parts)
-        self.plan.findings.append("DEID_TRAILING_BYTES")
-        return len(self._data)
+    def _behind_pixels(self, p: int, end: int, encoding: Encoding) -> None:
+        """Nothing behind the pixel data stays: signatures, padding and private elements by their rules, junk anyhow."""
+        if (end - p >= 4 and encoding.u16.unpack_from(self._data, p)[0] < 0x7FE0) or 0 < end - p < 4:
+            self.plan.findings.append("DEID_TRAILING_BYTES")
 
     @staticmethod
     def _markers(markers: list[int], parts: list[Any]) -> None:
