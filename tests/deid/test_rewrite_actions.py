@@ -106,9 +106,12 @@ def test_the_result_says_how_it_was_made():
 def test_what_an_earlier_de_identification_said_is_replaced():
     ds = minimal(PatientIdentityRemoved="NO", DeidentificationMethod="by J Smith", Rows=4)
     ds.LongitudinalTemporalInformationModified = "REMOVED"
+    ds.DeidentificationMethodCodeSequence = Sequence([Dataset()])
+    ds.DeidentificationMethodCodeSequence[0].CodeMeaning = "by J Smith"
     made = reread(rewriter()(written(ds)))
     assert made.PatientIdentityRemoved == "YES"
-    assert "Smith" not in made.DeidentificationMethod
+    assert "Smith" not in str(made)
+    assert kept(rewriter()(written(ds))).tobytes().count(b"\x12\0\x64\0SQ") == 1
     assert made.LongitudinalTemporalInformationModified == "MODIFIED"
     basic = reread(rewriter("basic")(written(ds)))
     assert basic.LongitudinalTemporalInformationModified == "REMOVED"

@@ -191,10 +191,10 @@ class Node:
             return Kind.DIRECTORY
         if tag == 0x00080005:
             return Kind.CHARSET
-        if step.vr == "SQ":
-            return Kind.SEQUENCE
         if tag in MARKERS:
             return Kind.DROP
+        if step.vr == "SQ":
+            return Kind.SEQUENCE
         if step.identity:
             return Kind.VALUE
         if step.action == Action.KEEP:

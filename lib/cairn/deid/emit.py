@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cairn.deid.decisions import MARKERS
+from cairn.deid.decisions import MARKERS, SOP_INSTANCE
 from cairn.deid.encoding import SHORT, Encoding, padded
 from cairn.deid.plan import HoleHere, Marker, Pending, PixelsHere, Plan, Run, Sequence
 from cairn.deid.rules import Action, RuleSet
@@ -26,13 +26,18 @@ class Emission:
         Makes the new values.
     markers : mapping
         From :func:`inserted_elements`.
+    instance : str
+        SOP Instance UID for a data set that has none; empty when it has one.
     """
 
-    def __init__(self, data: bytes, treatment: Treatment, markers: Mapping[tuple[int, bool, bool], bytes]) -> None:
+    def __init__(
+        self, data: bytes, treatment: Treatment, markers: Mapping[tuple[int, bool, bool], bytes], instance: str
+    ) -> None:
         self._data = data
         self._view = memoryview(data)
         self._treatment = treatment
         self._to_insert = markers
+        self._instance = instance
         self.out: list[bytes | memoryview] = []
         self.holes: list[Hole] = []
         self.pixels_at = -1
@@ -108,6 +113,10 @@ class Emission:
         return [encoding.header(head, made.step.form, size), *pieces]
 
     def _marker(self, tag: int, encoding: Encoding) -> bytes:
+        if tag == SOP_INSTANCE:
+            # PS3.10 7.1: it has to be the one of the file meta, which every file has
+            made = padded(self._instance.encode("ascii"), "UI")
+            return encoding.element(tag, "UI", made) if made else b""
         return self._to_insert[tag, encoding.implicit, encoding.big]
 
 

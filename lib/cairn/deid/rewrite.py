@@ -174,7 +174,7 @@ class Rewriter:
             instance = sha256(opened.data[: plan.pixels_at]).hexdigest()
         new_instance = self._pseudonyms.uid(instance)
         meta = file_meta(sop_class, new_instance, opened.syntax, _VERSION)
-        emission = Emission(opened.data, treatment, self._inserted)
+        emission = Emission(opened.data, treatment, self._inserted, "" if SOP_INSTANCE in top else new_instance)
         emission.file(meta, plan, opened.encoding)
         findings = [*plan.findings, *emission.findings]
         kept = Kept(

@@ -127,7 +127,10 @@ class Treatment:
         """Return the action for an element: compound ones by its type, and what the IOD requires is not removed."""
         action: Action = pending_step.action
         if action == Action.COMPOUND:
-            return decide_compound(pending_step.rule.otherwise, self._type(pending_step.tag, path))
+            kind = self._type(pending_step.tag, path)
+            if pending_step.vr == "SQ" and kind in ("1C", "2C", None) and "X" in pending_step.rule.otherwise:
+                kind = "3"  # what is not always there need not be: a sequence of dummies would say something wrong
+            return decide_compound(pending_step.rule.otherwise, kind)
         if action == Action.REMOVE and pending_step.rule.source.startswith("PS3.15"):
             kind = self._type(pending_step.tag, path)
             return Action.DUMMY if kind == "1" else Action.EMPTY if kind == "2" else action

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cairn.deid.decisions import MARKERS, Kind, Mode, Node, Step
+from cairn.deid.decisions import MARKERS, SOP_INSTANCE, Kind, Mode, Node, Step
 from cairn.deid.encoding import SHORT, UNDEFINED, Encoding
 from cairn.deid.plan import Doubtful, HoleHere, Marker, Pending, PixelsHere, Plan, Run, Sequence, TooDeep, Withheld
 from cairn.deid.rules import Action, RuleSet
@@ -18,7 +18,7 @@ from cairn.dicom.kernel import Hole
 from cairn.dicom.tokenise import undefined_value_end
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_MARKER_TAGS = (MARKERS[0], MARKERS[3])
+_MARKER_TAGS = (SOP_INSTANCE, MARKERS[0], MARKERS[3])
 _KEEP, _DROP, _VALUE, _SEQUENCE, _CREATOR, _PRIVATE, _CHARSET, _DELIMITER, _PIXELS, _DIRECTORY = map(int, Kind)
 
 
