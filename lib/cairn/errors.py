@@ -144,6 +144,59 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "DEID_OWN_VALUE": Condition(
         "A value that no rule acts on held an identifying value of its own file; it was cleaned.", "Nothing to do."
     ),
+    "PIXELS_UNDESCRIBED": Condition(
+        "Rows, Columns, Bits Allocated or Samples per Pixel are missing or impossible.", "Ask the source for the file."
+    ),
+    "PIXELS_EMPTY": Condition("The pixel data element holds no frame.", "Ask the source for the file again."),
+    "PIXELS_TRUNCATED": Condition(
+        "The pixel data ends early; what is there was measured.", "Ask the source for the file again."
+    ),
+    "PIXELS_TOO_LONG": Condition("The pixel data is longer than its frames; the rest was left.", "Nothing to do."),
+    "PIXELS_ENCAPSULATED": Condition(
+        "The transfer syntax is a native one and the pixel data is encapsulated; it was read as such.", "Nothing to do."
+    ),
+    "PIXELS_NOT_ENCAPSULATED": Condition(
+        "The transfer syntax is a compressed one and the pixel data is not encapsulated; it was read as native.",
+        "Compare an image with the source's display.",
+    ),
+    "PIXELS_NOT_FINITE": Condition("Float pixels hold NaN or infinity; they were left out.", "Nothing to do."),
+    "PIXELS_UNUSED_BITS": Condition(
+        "Bits above or below the stored ones are set, as an old overlay's are; they were masked.",
+        "Have the pixels examined for text before the file leaves.",
+    ),
+    "BITS_STORED_WRONG": Condition("Bits Stored is none or above Bits Allocated, which was taken.", "Nothing to do."),
+    "NUMBER_OF_FRAMES_WRONG": Condition("Number of Frames is no count; one frame was taken.", "Ask the source."),
+    "OFFSET_TABLE_BROKEN": Condition(
+        "An offset table does not fit the fragments; frames were told apart without it.", "Nothing to do."
+    ),
+    "OFFSET_TABLE_MISSING": Condition("Pixel data begins without the item of its offset table.", "Nothing to do."),
+    "FRAGMENTS_BROKEN": Condition(
+        "The sequence of fragments breaks; what came before was read.", "Ask the source for the file again."
+    ),
+    "FRAMES_MISSING": Condition(
+        "There are fewer frames than Number of Frames says; those were measured.", "Ask the source for the file again."
+    ),
+    "FRAMES_TOO_MANY": Condition(
+        "There are more frames than Number of Frames says; they were left.", "Ask the source."
+    ),
+    "FRAMES_SAMPLED": Condition("Not every frame was measured, by the rule for large images.", "Nothing to do."),
+    "FRAME_SHAPE_DIFFERS": Condition(
+        "The compressed image has another shape than the header says; its own counts.", "Ask the source for the file."
+    ),
+    "FRAME_UNDECODABLE": Condition("No decoder reads the frame.", "Ask the source for the file again."),
+    "FRAME_TOO_LARGE": Condition("A frame is larger than the limit.", "Raise the limit if the image is genuine."),
+    "TRANSFER_SYNTAX_UNSUPPORTED": Condition(
+        "The frames are compressed in a way for which there is no decoder, such as MPEG.",
+        "Have the source send another transfer syntax.",
+    ),
+    "DECODER_CRASHED": Condition(
+        "The decoder's process died of the frame; another one went on with the next file.",
+        "Send the entry id to the developers; the file is damaged or hostile.",
+    ),
+    "DECODER_TIMEOUT": Condition(
+        "The decoder did not come to an end within the limit and was stopped.",
+        "Raise the limit if the machine is slow; else the file is damaged or hostile.",
+    ),
 }
 
 # Faults of the request or the environment: what a job ends with.
