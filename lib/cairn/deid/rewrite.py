@@ -8,7 +8,7 @@ bytes, the rule set and the keys alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -141,7 +141,8 @@ class Rewriter:
             except TooDeep:
                 return Refused("HEADER_TOO_DEEP")
             except Doubtful:
-                return self._made(self._by_pydicom(data), person, {})
+                made = self._made(self._by_pydicom(data), person, {})
+                return replace(made, findings=(*made.findings, "PARSED_BY_PYDICOM"))
         except Withheld as why:
             return Refused(why.code)
         except Doubtful:
@@ -157,7 +158,7 @@ class Rewriter:
             made, found_own = self._pass(opened, person, holes, strict=True)
         if not found_own:
             return made
-        return Kept(**{**made.__dict__, "findings": (*made.findings, "DEID_OWN_VALUE")})
+        return replace(made, findings=(*made.findings, "DEID_OWN_VALUE"))
 
     def _pass(self, opened: Opened, person: str | None, holes: dict[int, Hole], strict: bool) -> tuple[Kept, bool]:
         walk = Walk(opened.data, self._nodes, holes, strict, self._max_depth)
