@@ -119,10 +119,6 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The file gives an attribute a VR that its column cannot hold; the column is NULL.", "The value is in header."
     ),
     "PARSED_BY_PYDICOM": Condition("The kernel left this header to pydicom.", "Nothing to do."),
-    "DEID_DIRECTORY": Condition(
-        "The entry is a DICOMDIR, an index of files by name; de-identification withholds it.",
-        "Make a new one of the de-identified files if one is wanted.",
-    ),
     "DEID_DOCUMENT": Condition(
         "The entry holds an encapsulated document, which no rule admits; de-identification withholds it.",
         "Admit its media type in the profile, with a reason, if documents of that kind hold no identifiers.",

@@ -216,15 +216,27 @@ def test_a_dummy_sequence_keeps_its_shape_and_says_nothing():
     assert not any(word in str(made).upper() for word in ("JONES", "ROYAL"))
 
 
-@pytest.mark.parametrize(
-    ("ds", "code"),
-    [
-        (minimal("1.2.840.10008.5.1.4.1.1.104.1", EncapsulatedDocument=b"%PDF-1.4 Smith"), "DEID_DOCUMENT"),
-        (minimal("1.2.840.10008.1.3.10"), "DEID_DIRECTORY"),
-    ],
-)
-def test_what_is_withheld(ds: Dataset, code: str):
-    assert rewriter()(written(ds)) == Refused(code)
+def test_an_encapsulated_document_is_withheld():
+    ds = minimal("1.2.840.10008.5.1.4.1.1.104.1", EncapsulatedDocument=b"%PDF-1.4 Smith")
+    assert rewriter()(written(ds)) == Refused("DEID_DOCUMENT")
+
+
+def test_an_overlay_within_the_pixels_is_told():
+    ds = minimal(SECONDARY)
+    ds.add_new(0x60000102, "US", 12)
+    assert "DEID_OVERLAY_IN_PIXELS" in kept(rewriter()(written(ds))).findings
+    ds.add_new(0x60000102, "US", 0)
+    assert kept(rewriter()(written(ds))).findings == ()
+
+
+def test_a_patient_within_a_sequence_is_who_they_are():
+    other = Dataset()
+    other.PatientID = "1904851231"
+    ds = minimal(ReferencedImageSequence=Sequence([other, minimal()]))
+    made = reread(rewriter()(written(ds)))
+    theirs = reread(rewriter()(written(minimal(PatientID="1904851231"))))
+    assert made.ReferencedImageSequence[0].PatientID == theirs.PatientID != made.PatientID
+    assert made.ReferencedImageSequence[1].PatientID == made.PatientID
 
 
 def test_a_rule_may_admit_documents():

@@ -28,7 +28,6 @@ class Kind(IntEnum):
     CHARSET = 6
     DELIMITER = 7
     PIXELS = 8
-    DIRECTORY = 9
 
 
 class Mode(IntEnum):
@@ -81,6 +80,9 @@ _BY_FILE_VR = {
 }  # fmt: skip
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _ITEM_END = 0xFFFEE00D
+OFFSETS = frozenset({0x00041200, 0x00041202, 0x00041400, 0x00041420})
+"""Of a DICOMDIR: places in the file, which change with it (PS3.3 F.3.2.2)."""
+
 MARKERS = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
 _CODE_SCHEME = frozenset({0x00080102, 0x00080103, 0x0008010C})
 _AMBIGUOUS = {"US or SS": "US", "OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW"}
@@ -91,6 +93,9 @@ _IDENTITY = frozenset({
 })  # fmt: skip
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 PATIENT_ID, ISSUER, MEDIA_TYPE = 0x00100020, 0x00100021, 0x00420012
+OVERLAY_BIT = 0x60000102
+"""Overlay Bit Position (60xx,0102), of any overlay group."""
+
 _FACTS = frozenset({SOP_CLASS, SOP_INSTANCE, STUDY, SERIES, MEDIA_TYPE})
 """Collected too: not identifying in themselves, but what the rules depend on."""
 
@@ -167,7 +172,7 @@ class Node:
         mode = Mode.DUMMY if action in (Action.DUMMY, Action.COMPOUND) else Mode.NORMAL
         if action == Action.CLEAN:
             mode = Mode.CLEAN
-        identity = vr == "PN" or tag in _IDENTITY or tag in _FACTS
+        identity = vr == "PN" or tag in _IDENTITY or tag in _FACTS or tag & 0xFF00FFFF == OVERLAY_BIT
         return Step(tag, vr, form, action, rule, Mode(max(mode, self.mode)), identity)
 
     def _in_mode(self, action: Action, tag: int, vr: str) -> Action:
@@ -187,15 +192,13 @@ class Node:
             return Kind.CREATOR if 0x10 <= tag & 0xFFFF < 0x100 else Kind.PRIVATE
         if tag in _PIXELS:
             return Kind.PIXELS
-        if group == 0x0004:
-            return Kind.DIRECTORY
         if tag == 0x00080005:
             return Kind.CHARSET
         if tag in MARKERS:
             return Kind.DROP
         if step.vr == "SQ":
             return Kind.SEQUENCE
-        if step.identity:
+        if step.identity or tag in OFFSETS:
             return Kind.VALUE
         if step.action == Action.KEEP:
             return Kind.VALUE if self.strict and step.vr != "SQ" else Kind.KEEP

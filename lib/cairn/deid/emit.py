@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cairn.deid.decisions import MARKERS, SOP_INSTANCE
-from cairn.deid.encoding import SHORT, Encoding, padded
+from cairn.deid.decisions import MARKERS, OFFSETS, SOP_INSTANCE
+from cairn.deid.encoding import SHORT, UNDEFINED, Encoding, padded
 from cairn.deid.plan import HoleHere, Marker, Pending, PixelsHere, Plan, Run, Sequence
 from cairn.deid.rules import Action, RuleSet
 from cairn.deid.values import Treatment
 from cairn.dicom.kernel import Hole
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+
+
+Buffer = bytes | bytearray | memoryview
 
 
 class Emission:
@@ -38,10 +41,11 @@ class Emission:
         self._treatment = treatment
         self._to_insert = markers
         self._instance = instance
-        self.out: list[bytes | memoryview] = []
+        self.out: list[Buffer] = []
         self.holes: list[Hole] = []
         self.pixels_at = -1
-        self.findings: list[str] = []
+        self._places: list[tuple[bytearray, int, Encoding]] = []
+        self._items: dict[int, int] = {}
 
     def file(self, meta: bytes, plan: Plan, encoding: Encoding) -> None:
         """Write file meta and data set."""
@@ -65,8 +69,20 @@ class Emission:
                     size += len(piece)
         if self.pixels_at < 0:
             self.pixels_at = size
+        if self._places:
+            self._correct_places()
 
-    def _part(self, part: Any) -> list[bytes | memoryview]:
+    def _correct_places(self) -> None:
+        """Let the offsets of a DICOMDIR point to where its records are now (PS3.3 F.3.2.2)."""
+        new, size = {}, 0
+        for piece in self.out:
+            if id(piece) in self._items:
+                new[self._items[id(piece)]] = size
+            size += len(piece)
+        for value, old, encoding in self._places:
+            value[:] = encoding.u32.pack(new.get(old, 0))
+
+    def _part(self, part: Any) -> list[Buffer]:
         kind = type(part)
         if kind is Run:
             return [self._view[part.start : part.end]]
@@ -78,8 +94,12 @@ class Emission:
             return [piece for inner in part for piece in self._part(inner)]
         return [part]
 
-    def _element(self, pending: Pending) -> list[bytes | memoryview]:
+    def _element(self, pending: Pending) -> list[Buffer]:
         raw = self._data[pending.at : pending.at + pending.length]
+        if pending.step.tag in OFFSETS and pending.length == 4 and self._treatment.is_directory:
+            place = bytearray(4)
+            self._places.append((place, pending.encoding.u32.unpack(raw)[0], pending.encoding))
+            return [self._view[pending.start : pending.at], place]
         made = self._treatment.value(pending, raw)
         if made is None:
             return []
@@ -89,7 +109,7 @@ class Emission:
             return []  # grown beyond what its VR can hold: it does not leave
         return [pending.encoding.header(self._data[pending.start : pending.at], pending.step.form, len(made)) + made]
 
-    def _sequence(self, made: Sequence) -> list[bytes | memoryview]:
+    def _sequence(self, made: Sequence) -> list[Buffer]:
         action = self._treatment.decide(made.step, made.path[:-1])
         head = self._data[made.start : made.at]
         if action == Action.REMOVE:
@@ -97,13 +117,14 @@ class Emission:
         if action == Action.EMPTY:
             return [made.encoding.header(head, made.step.form, 0)]
         encoding = made.encoding
-        pieces: list[bytes | memoryview] = []
+        pieces: list[Buffer] = []
         size = 0
         for start, open_ended, parts in made.items:
             inner = [piece for part in parts for piece in self._part(part)]
             length = sum(map(len, inner))
-            item = encoding.tag(_ITEM)
-            pieces += [self._data[start : start + 8] if open_ended else item + encoding.u32.pack(length), *inner]
+            item = encoding.tag(_ITEM) + encoding.u32.pack(UNDEFINED if open_ended else length)
+            self._items[id(item)] = start
+            pieces += [item, *inner]
             size += 8 + length
             if open_ended:
                 pieces.append(encoding.tag(_ITEM_END) + bytes(4))

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from cairn.deid.decisions import MEDIA_TYPE, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
-from cairn.deid.emit import Emission, inserted_elements
+from cairn.deid.decisions import MEDIA_TYPE, OVERLAY_BIT, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
+from cairn.deid.emit import Buffer, Emission, inserted_elements
 from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
-from cairn.deid.part10 import BIG_UID, DIRECTORY_CLASS, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
+from cairn.deid.part10 import BIG_UID, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.rules import RuleSet
@@ -30,8 +30,6 @@ __all__ = ["Kept", "Refused", "Rewriter"]
 _VERSION = "CAIRN"
 _REMEMBERED = 100_000
 _SUBJECTS = 4096
-
-Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,6 @@ class Rewriter:
             return Refused("DEID_UNREADABLE")
 
     def _made(self, opened: Opened, person: str | None, holes: dict[int, Hole]) -> Kept:
-        if opened.media_class == DIRECTORY_CLASS:
-            raise Withheld("DEID_DIRECTORY")
         made, found_own = self._pass(opened, person, holes, strict=False)
         header = b"".join(made.parts)[: made.pixels_at]
         subject = self._last_subject
@@ -165,19 +161,25 @@ class Rewriter:
         plan = walk.run(opened.start, opened.encoding)
         top = _top_level(plan, opened.data)
         sop_class = _text(top.get(SOP_CLASS, b"")) or opened.media_class
-        if sop_class == DIRECTORY_CLASS:
-            raise Withheld("DEID_DIRECTORY")
         subject = self._last_subject = self._subject(plan, opened.data, top, person)
         admitted = _text(top.get(MEDIA_TYPE, b"")).lower() in self._admitted
-        treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted)
+
+        def person_id(raw: bytes) -> str:
+            """The file's own PatientID is its person's; one of somebody else, within a sequence, is theirs."""
+            if raw == top.get(PATIENT_ID):
+                return subject.person_id
+            return self._pseudonyms.person(self._person_of(_text(raw), ""))
+
+        treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted, person_id)
+        named = SOP_INSTANCE in top or treatment.is_directory
         instance = _text(top.get(SOP_INSTANCE, b"")) or opened.media_instance
         if not instance:  # nothing names it: its content does
             instance = sha256(opened.data[: plan.pixels_at]).hexdigest()
         new_instance = self._pseudonyms.uid(instance)
         meta = file_meta(sop_class, new_instance, opened.syntax, _VERSION)
-        emission = Emission(opened.data, treatment, self._inserted, "" if SOP_INSTANCE in top else new_instance)
+        emission = Emission(opened.data, treatment, self._inserted, "" if named else new_instance)
         emission.file(meta, plan, opened.encoding)
-        findings = [*plan.findings, *emission.findings]
+        findings = [*plan.findings, *(["DEID_OVERLAY_IN_PIXELS"] if _overlay_in_pixels(top) else [])]
         kept = Kept(
             tuple(emission.out), emission.pixels_at, tuple(emission.holes), subject.person_id,
             self._new_uid(top.get(STUDY, b"")), self._new_uid(top.get(SERIES, b"")), new_instance,
@@ -231,6 +233,11 @@ class Rewriter:
         )
 
 
+def _overlay_in_pixels(top: Mapping[int, bytes]) -> bool:
+    """Whether an overlay lies in unused bits of the pixels: Overlay Bit Position is not 0 (PS3.3 C.9.2, retired)."""
+    return any(tag & 0xFF00FFFF == OVERLAY_BIT and any(raw) for tag, raw in top.items())
+
+
 def _top_level(plan: Plan, data: bytes) -> dict[int, bytes]:
     """Return the collected values of the top level; of a repeated tag the last."""
     return {p.step.tag: data[p.at : p.at + p.length] for p in plan.identity if not p.path}
@@ -240,7 +247,7 @@ def _texts_by_tag(values: Iterable[tuple[int, bytes, bytes]]) -> dict[int, list[
     found: dict[int, list[str]] = {}
     for tag, raw, declared in values:
         text = decode_text(raw, declared, True)[0].strip(" \0")
-        if text and tag not in (SOP_CLASS, MEDIA_TYPE):
+        if text and tag not in (SOP_CLASS, MEDIA_TYPE) and tag & 0xFF00FFFF != OVERLAY_BIT:
             found.setdefault(tag, []).append(text)
     return found
 

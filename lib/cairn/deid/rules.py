@@ -130,7 +130,9 @@ class RuleSet:
         group, element = tag >> 16, tag & 0xFFFF
         if group & 1:
             return self._private_rule(group, element, creator)
-        if element == 0 or group in (0x0000, 0x0002, 0x0004, 0xFFFE):
+        if group == 0x0004 and element:
+            return _directory_rule(tag)
+        if element == 0 or group in (0x0000, 0x0002, 0xFFFE):
             return Rule(Action.REMOVE, "X", "PS3.5 7.2, PS3.10 7.1", "made anew or out of place in a data set")
         if 0x5000 <= group <= 0x50FF or 0x6000 <= group <= 0x60FF:
             row = self._curves if group < 0x6000 else self._overlays
@@ -179,6 +181,20 @@ class RuleSet:
                 action = Action.KEEP
             return Rule(action, otherwise, source, why)
         return Rule(Action.KEEP, "X", source, "says how the image was made")
+
+
+_DIRECTORY = {
+    Action.KEEP: frozenset({0x1200, 0x1202, 0x1212, 0x1220, 0x1400, 0x1410, 0x1420, 0x1430, 0x1510, 0x1512, 0x151A}),
+    Action.UID: frozenset({0x1432, 0x1511}),
+    Action.DUMMY: frozenset({0x1500}),
+    Action.EMPTY: frozenset({0x1130}),
+}
+
+
+def _directory_rule(tag: int) -> Rule:
+    """Return the rule for an element of a DICOMDIR (PS3.3 F.3): its structure stays, names of files go."""
+    action = next((action for action, elements in _DIRECTORY.items() if tag & 0xFFFF in elements), Action.REMOVE)
+    return Rule(action, "X", "PS3.3 F.3", "the index stays an index, without what names files and file sets")
 
 
 def decide_compound(code: str, attribute_type: str | None) -> Action:

@@ -33,6 +33,9 @@ _TEN_DIGITS = re.compile(rb"\d{6}[ -]?\d{4}(?![\d.])")
 _MAIL = re.compile(rb"[\w.+-]@[\w-]+\.")
 
 
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+
+
 class Scrubbed(Protocol):
     """What a scrubber returns."""
 
@@ -110,17 +113,21 @@ class Treatment:
         SOP Class UID, which decides compound actions.
     admitted : bool
         Whether an encapsulated document may pass.
+    person_of : callable
+        The pseudonym that a PatientID stands for.
     """
 
     def __init__(
         self, pseudonyms: Pseudonyms, scrub: Callable[[bytes, bytes, str, Subject], bytes | None], subject: Subject,
-        sop_class: str, admitted: bool,
+        sop_class: str, admitted: bool, person_of: Callable[[bytes], str],
     ) -> None:  # fmt: skip
         self._pseudonyms = pseudonyms
         self._scrub = scrub
         self._subject = subject
         self._sop_class = sop_class
         self._admitted = admitted
+        self._person_of = person_of
+        self.is_directory = sop_class == DIRECTORY_CLASS
         self.found_own = False
 
     def decide(self, pending_step: Any, path: tuple[int, ...]) -> Action:
@@ -165,7 +172,7 @@ class Treatment:
         if action == Action.UID:
             return self._uids(raw)
         if action == Action.PERSON:
-            return padded(self._subject.person_id.encode(), vr)
+            return padded(self._person_of(raw).encode(), vr)
         if action == Action.PSEUDONYM:
             text = raw.decode("latin-1")
             return padded(self._pseudonyms.code(text, f"{pending.step.tag:08x}").encode(), vr)
@@ -180,6 +187,8 @@ class Treatment:
         """Return a shifted, cleaned or generalised value; None when the value is none that this could be done to."""
         vr = pending.step.vr
         if action == Action.SHIFT:
+            if self.is_directory:
+                return None  # its records are of many persons, and each has a shift of their own
             return shifted(raw, vr, self._subject.days)
         if action == Action.AGE:
             return generalised_age(raw)

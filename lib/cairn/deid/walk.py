@@ -19,7 +19,7 @@ from cairn.dicom.tokenise import undefined_value_end
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MARKER_TAGS = (SOP_INSTANCE, MARKERS[0], MARKERS[3])
-_KEEP, _DROP, _VALUE, _SEQUENCE, _CREATOR, _PRIVATE, _CHARSET, _DELIMITER, _PIXELS, _DIRECTORY = map(int, Kind)
+_KEEP, _DROP, _VALUE, _SEQUENCE, _CREATOR, _PRIVATE, _CHARSET, _DELIMITER, _PIXELS = map(int, Kind)
 
 
 class Nodes:
@@ -152,8 +152,6 @@ class Walk:
             if kind == _PIXELS:  # of an icon; it stays where the icon stays
                 p = stop
                 continue
-            if kind == _DIRECTORY:
-                raise Withheld("DEID_DIRECTORY")
             if p > run:
                 parts.append(Run(run, p))
             if kind == _CREATOR:
