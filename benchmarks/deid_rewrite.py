@@ -37,7 +37,7 @@ def by_cairn() -> Way:
         made = rewriter(source.read_bytes())
         if isinstance(made, Kept):
             with open(target, "wb", buffering=0) as out:
-                out.writelines(made.parts) if len(made.parts) < 16 else out.write(made.tobytes())
+                made.write_to(out.fileno())
         return isinstance(made, Kept)
 
     return way

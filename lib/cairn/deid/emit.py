@@ -44,6 +44,7 @@ class Emission:
         self.out: list[Buffer] = []
         self.holes: list[Hole] = []
         self.pixels_at = -1
+        self.header_parts = 0
         self._places: list[tuple[bytearray, int, Encoding]] = []
         self._items: dict[int, int] = {}
 
@@ -60,7 +61,7 @@ class Emission:
                 self.out.append(made)
                 size += len(made)
             elif type(part) is PixelsHere:
-                self.pixels_at = size
+                self.pixels_at, self.header_parts = size, len(self.out)
             elif type(part) is HoleHere:
                 self.holes.append(Hole(size, part.hole.length, part.hole.sha256))
             else:
@@ -68,7 +69,7 @@ class Emission:
                     self.out.append(piece)
                     size += len(piece)
         if self.pixels_at < 0:
-            self.pixels_at = size
+            self.pixels_at, self.header_parts = size, len(self.out)
         if self._places:
             self._correct_places()
 

@@ -7,6 +7,7 @@ bytes, the rule set and the keys alone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,7 +19,7 @@ from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
 from cairn.deid.part10 import BIG_UID, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
-from cairn.deid.rules import RuleSet
+from cairn.deid.rules import Action, RuleSet
 from cairn.deid.values import ClosedScrubber, Scrubber, Subject, Treatment, scrubbed, suspicious
 from cairn.deid.walk import Nodes, Walk
 from cairn.dicom.charset import decode_text
@@ -30,6 +31,7 @@ __all__ = ["Kept", "Refused", "Rewriter"]
 _VERSION = "CAIRN"
 _REMEMBERED = 100_000
 _SUBJECTS = 4096
+_VECTORS = 512
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Kept:
         The new file, piece by piece; ranges of the original are not copied.
     pixels_at : int
         Where its pixel data element begins; its end when it has none.
+    header_parts : int
+        How many parts lie before it.
     holes : tuple of Hole
         Long values left out of it, when some were left out of what came in.
     person_id, study_instance_uid, series_instance_uid, sop_instance_uid : str
@@ -52,6 +56,7 @@ class Kept:
 
     parts: tuple[Buffer, ...]
     pixels_at: int
+    header_parts: int
     holes: tuple[Hole, ...]
     person_id: str
     study_instance_uid: str
@@ -62,6 +67,22 @@ class Kept:
     def tobytes(self) -> bytes:
         """Return the new file as one."""
         return b"".join(self.parts)
+
+    def write_to(self, descriptor: int) -> None:
+        """Write the new file to an open file descriptor without copying the pixel data.
+
+        Raises
+        ------
+        OSError
+            As :func:`os.write` does.
+        """
+        left: list[Buffer] = list(self.parts)
+        while left:
+            done = os.writev(descriptor, left[:_VECTORS])
+            while left and done >= len(left[0]):
+                done -= len(left.pop(0))
+            if left and done:
+                left[0] = memoryview(left[0])[done:]
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,7 @@ class Rewriter:
         self._subjects: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], Subject] = {}
         self._texts: dict[tuple[int, bytes, bytes, str], bytes | None] = {}
         self._inserted = inserted_elements(rules)
+        self._decided: dict[tuple[str, tuple[int, ...], int, int], Action] = {}
         self._admitted = frozenset(entry.media_type for entry in rules.profile.admit_documents)
 
     def __call__(self, data: bytes, person: str | None = None, holes: Iterable[Hole] = ()) -> Kept | Refused:
@@ -148,7 +170,7 @@ class Rewriter:
 
     def _made(self, opened: Opened, person: str | None, holes: dict[int, Hole]) -> Kept:
         made, found_own = self._pass(opened, person, holes, strict=False)
-        header = b"".join(made.parts)[: made.pixels_at]
+        header = b"".join(made.parts[: made.header_parts])
         subject = self._last_subject
         if subject.tokens.within(header.upper()) or suspicious(header):
             made, found_own = self._pass(opened, person, holes, strict=True)
@@ -170,7 +192,7 @@ class Rewriter:
                 return subject.person_id
             return self._pseudonyms.person(self._person_of(_text(raw), ""))
 
-        treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted, person_id)
+        treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted, person_id, self._decided)
         named = SOP_INSTANCE in top or treatment.is_directory
         instance = _text(top.get(SOP_INSTANCE, b"")) or opened.media_instance
         if not instance:  # nothing names it: its content does
@@ -181,7 +203,7 @@ class Rewriter:
         emission.file(meta, plan, opened.encoding)
         findings = [*plan.findings, *(["DEID_OVERLAY_IN_PIXELS"] if _overlay_in_pixels(top) else [])]
         kept = Kept(
-            tuple(emission.out), emission.pixels_at, tuple(emission.holes), subject.person_id,
+            tuple(emission.out), emission.pixels_at, emission.header_parts, tuple(emission.holes), subject.person_id,
             self._new_uid(top.get(STUDY, b"")), self._new_uid(top.get(SERIES, b"")), new_instance,
             tuple(dict.fromkeys(findings)),
         )  # fmt: skip

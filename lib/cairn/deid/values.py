@@ -29,8 +29,9 @@ _NUMBERS = frozenset({"DS", "IS", "DA", "TM", "DT", "AS", "UI"})
 _BYTES = frozenset({"OB", "OW", "UN"})
 _NUMBER_BEFORE = frozenset({b"%d" % digit for digit in range(10)} | {b"."})
 _OLDEST = 89
+_MOST_DECIDED = 100_000
 _TEN_DIGITS = re.compile(rb"\d{6}[ -]?\d{4}(?![\d.])")
-_MAIL = re.compile(rb"[\w.+-]@[\w-]+\.")
+_MAIL = re.compile(rb"[\w.+-]@[\w-]{1,63}\.")
 
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
@@ -115,11 +116,14 @@ class Treatment:
         Whether an encapsulated document may pass.
     person_of : callable
         The pseudonym that a PatientID stands for.
+    decided : dict
+        Remembers, from file to file, what types of attributes decided.
     """
 
     def __init__(
         self, pseudonyms: Pseudonyms, scrub: Callable[[bytes, bytes, str, Subject], bytes | None], subject: Subject,
         sop_class: str, admitted: bool, person_of: Callable[[bytes], str],
+        decided: dict[tuple[str, tuple[int, ...], int, int], Action],
     ) -> None:  # fmt: skip
         self._pseudonyms = pseudonyms
         self._scrub = scrub
@@ -127,11 +131,24 @@ class Treatment:
         self._sop_class = sop_class
         self._admitted = admitted
         self._person_of = person_of
+        self._decided = decided
         self.is_directory = sop_class == DIRECTORY_CLASS
         self.found_own = False
 
     def decide(self, pending_step: Any, path: tuple[int, ...]) -> Action:
         """Return the action for an element: compound ones by its type, and what the IOD requires is not removed."""
+        action: Action = pending_step.action
+        if action not in (Action.COMPOUND, Action.REMOVE):
+            return action
+        key = (self._sop_class, path, pending_step.tag, int(action))
+        found = self._decided.get(key)
+        if found is None:
+            if len(self._decided) > _MOST_DECIDED:  # unknown SOP classes and places come without end
+                self._decided.clear()
+            found = self._decided[key] = self._by_type(pending_step, path)
+        return found
+
+    def _by_type(self, pending_step: Any, path: tuple[int, ...]) -> Action:
         action: Action = pending_step.action
         if action == Action.COMPOUND:
             kind = self._type(pending_step.tag, path)
@@ -236,7 +253,12 @@ def suspicious(raw: bytes) -> bool:
     for found in _TEN_DIGITS.finditer(raw):
         if raw[max(found.start() - 1, 0) : found.start()] not in _NUMBER_BEFORE:
             return True
-    return b"@" in raw and _MAIL.search(raw) is not None
+    at = raw.find(b"@")
+    while at >= 0:
+        if _MAIL.match(raw, max(at - 1, 0)):
+            return True
+        at = raw.find(b"@", at + 1)
+    return False
 
 
 def shifted(raw: bytes, vr: str, days: int) -> bytes | None:
