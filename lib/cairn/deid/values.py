@@ -215,7 +215,8 @@ class Treatment:
         return raw if made is None else made or None
 
     def _otherwise(self, pending: Pending, raw: bytes) -> bytes | None:
-        code = pending.step.rule.otherwise
+        # What is kept elsewhere is treated here because of its place or its VR: there it may be required.
+        code = "X/Z/D" if pending.step.rule.action == Action.KEEP else pending.step.rule.otherwise
         action = decide_compound(code, self._type(pending.step.tag, pending.path))
         if action == Action.REMOVE:
             return None
