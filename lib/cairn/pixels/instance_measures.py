@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -38,7 +37,7 @@ class InstanceMeasures:
         self._padded, self._bands = 0.0, np.zeros(0)
 
     def add(self, number: int, frame: Measures) -> None:
-        """Add the measures of frame `number` (from 1)."""
+        """Add the measures of frame `number` (from 1), which belong to this object from now on."""
         self._frames += 1
         self._lines.add(frame.rescale)
         self._sharpness += frame.sharpness
@@ -49,7 +48,7 @@ class InstanceMeasures:
             bands = np.array(frame.hu_fractions) * frame.values
             self._bands = bands if self._bands.size == 0 else self._bands + bands
         if self._sum is None:
-            self._sum, self._exact = replace(frame), frame.exact
+            self._sum, self._exact = frame, frame.exact
             return
         self._add_exact(frame)
         self._sum = _joined(self._sum, frame, number <= self._middle)

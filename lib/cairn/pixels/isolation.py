@@ -121,6 +121,11 @@ class IsolatedDecoder:
             view = view[count:]
         return bytes(body) if size < 4096 else memoryview(body).toreadonly()  # type: ignore[return-value]
 
+    @property
+    def process_id(self) -> int | None:
+        """The process at work, if any."""
+        return None if self._process is None else self._process.pid
+
     def close(self) -> None:
         """End the process; decoding starts another."""
         process, self._process = self._process, None

@@ -115,12 +115,14 @@ def count_values(values, low, high):  # type: ignore[no-untyped-def]
     size = high - low + 1
     even = np.zeros(size, np.int32)
     odd = np.zeros(size, np.int32)
-    pairs = values.size & ~1
-    for i in range(0, pairs, 2):
-        even[np.int64(values[i]) - low] += 1
-        odd[np.int64(values[i + 1]) - low] += 1
-    if values.size & 1:
-        even[np.int64(values[values.size - 1]) - low] += 1
+    quads = values.size & ~3
+    for i in range(0, quads, 4):  # unsigned places: numba looks for negative ones otherwise
+        even[np.uint64(np.int64(values[i]) - low)] += 1
+        odd[np.uint64(np.int64(values[i + 1]) - low)] += 1
+        even[np.uint64(np.int64(values[i + 2]) - low)] += 1
+        odd[np.uint64(np.int64(values[i + 3]) - low)] += 1
+    for i in range(quads, values.size):
+        even[np.uint64(np.int64(values[i]) - low)] += 1
     out = np.empty(size, np.int64)
     for i in range(size):
         out[i] = np.int64(even[i]) + np.int64(odd[i])

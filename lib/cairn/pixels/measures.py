@@ -300,5 +300,6 @@ def perceptual_hash(grid: np.ndarray) -> int:
     """
     low = cv2.dct(grid)[:8, :8].reshape(-1)
     low[0] = 0.0
-    bits = np.packbits(low > np.median(low))
+    ranked = np.sort(low)
+    bits = np.packbits(low > (ranked[31] + ranked[32]) / 2)
     return int.from_bytes(bits.tobytes(), "big", signed=True)

@@ -162,10 +162,10 @@ class PixelReader:
         for frame in self._watched(reader, described, step):
             digest.update(memoryview(frame.values.reshape(-1).view(np.uint8)))  # type: ignore[arg-type]
             measures = measure(frame.values, described, described.rescale_of(frame.number - 1))
-            instance.add(frame.number, measures)
             shape = frame.values.shape
             if described.frames > 1:
                 rows.append(measured_row(common, frame.number, shape, measures))
+            instance.add(frame.number, measures)
         whole = instance.result()
         assert whole is not None  # frames() raises when there is none
         if not whole.finite:
