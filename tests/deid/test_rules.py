@@ -11,6 +11,7 @@ from pydicom.datadict import tag_for_keyword
 from cairn.deid.profile import Profile, load_profile, parse_tag
 from cairn.deid.rules import Action, RuleSet, decide_compound, explain
 from cairn.deid.table import OPTIONS, attribute_type, profile_rows, safe_private_elements
+from cairn.deid.unlisted import describing, identifying
 from cairn.errors import CairnError
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "deid"
@@ -107,6 +108,8 @@ def test_attributes_that_the_table_does_not_list_go_by_what_they_can_hold():
 
     for tag, (vr, _, _, _retired, keyword) in DicomDictionary.items():
         if f"{tag:08x}" in listed or tag >> 16 in (0, 2, 4, 0xFFFE) or tag & 0xFFFF == 0:
+            continue
+        if tag in identifying() | describing():
             continue
         name = made.rule(tag).action.name
         if vr in ("PN", "AE", "UR"):
@@ -207,3 +210,28 @@ def test_tags_in_every_spelling(text: str):
 def test_an_unknown_tag_names_the_nearest():
     with pytest.raises(CairnError, match="PatientName"):
         parse_tag("PatientNam")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "expected"),
+    [
+        ("PatientBirthDateInAlternativeCalendar", "COMPOUND"),
+        ("PlacerOrderNumberProcedure", "COMPOUND"),
+        ("HumanPerformerCodeSequence", "COMPOUND"),
+        ("EncryptedAttributesSequence", "COMPOUND"),
+        ("AuthorIdentificationSequence", "COMPOUND"),
+        ("LUTExplanation", "CLEAN"),
+        ("SegmentLabel", "CLEAN"),
+        ("ICCProfile", "ICC"),
+        ("DimensionDescriptionLabel", "KEEP"),
+        ("CodeMeaning", "KEEP"),
+        ("Manufacturer", "KEEP"),
+        ("ManufacturerModelName", "KEEP"),
+        ("SequenceName", "KEEP"),
+        ("SoftwareVersions", "KEEP"),
+    ],
+)
+def test_what_keywords_tell_of_attributes_that_the_table_lacks(keyword: str, expected: str):
+    tag = tag_for_keyword(keyword)
+    assert f"{tag:08x}" not in {row.pattern for row in profile_rows()}
+    assert action(rules("clean_descriptors"), keyword) == expected

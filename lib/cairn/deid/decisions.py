@@ -28,6 +28,7 @@ class Kind(IntEnum):
     CHARSET = 6
     DELIMITER = 7
     PIXELS = 8
+    NUMBER = 9  # kept if it is one
 
 
 class Mode(IntEnum):
@@ -200,6 +201,8 @@ class Node:
             return Kind.SEQUENCE
         if step.identity or tag in OFFSETS:
             return Kind.VALUE
+        if step.action == Action.KEEP and step.vr in ("DS", "IS") and not self.strict:
+            return Kind.NUMBER
         if step.action == Action.KEEP:
             return Kind.VALUE if self.strict and step.vr != "SQ" else Kind.KEEP
         if step.action == Action.REMOVE:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from cairn.deid.table import OPTIONS
+from cairn.deid.unlisted import describing, identifying
 from cairn.dicom.dictionary import keywords
 
 DATA = Path(__file__).parent / "data"
@@ -55,7 +56,7 @@ def make_type_table(folder: Path, version: str, rows: list[list[Any]]) -> Path:
         Rows of the table that :func:`make_profile_table` wrote: only their attributes are kept.
     """
     iods, modules = _module(folder, "_iods"), _module(folder, "_modules")
-    wanted = {row[0] for row in rows}
+    wanted = {row[0] for row in rows} | {f"{tag:08x}" for tag in identifying() | describing()}
     types = {
         iod: _types_of(entries, modules.MODULE_ATTRIBUTE_MAP, wanted) for iod, entries in iods.IOD_MODULE_MAP.items()
     }

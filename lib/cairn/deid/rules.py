@@ -16,6 +16,7 @@ from pydicom.datadict import get_entry
 
 from cairn.deid.profile import Profile, format_tag
 from cairn.deid.table import Row, data_digest, profile_edition, profile_rows, safe_private_elements
+from cairn.deid.unlisted import describing, identifying
 
 ENGINE = 1
 """Raised when the same profile would give other bytes: part of the rule set's hash."""
@@ -36,6 +37,7 @@ class Action(IntEnum):
     AGE = 9
     COMPOUND = 10  # X/Z/D and the like: decided by the attribute's type in the IOD
     DOCUMENT = 11  # the file is withheld unless the profile admits the media type
+    ICC = 12  # a colour profile without its texts
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Rule:
     vr: str = ""
 
 
+_ICC_PROFILE = 0x00282000
 _CLASS_UIDS = ("SOPClass", "TransferSyntax", "CodingScheme", "ContextUID", "MappingResourceUID")
 _BY_VR = {
     "PN": (Action.DUMMY, "D", "a person's name"),
@@ -171,6 +174,12 @@ class RuleSet:
             vr, _, _, _, keyword = get_entry(tag)
         except KeyError:
             return Rule(Action.REMOVE, "X", source, "unknown to the dictionary")
+        if tag == _ICC_PROFILE:
+            return Rule(Action.ICC, "X", source, "colours stay, texts within the colour profile go")
+        if tag in identifying():
+            return Rule(Action.COMPOUND, "X/Z/D", source, "its name says that it identifies")
+        if tag in describing():
+            return Rule(Action.CLEAN, "X/Z/D", source, "a description that somebody typed")
         if vr == "UI" and any(word in keyword for word in _CLASS_UIDS):
             return Rule(Action.KEEP, "X", source, "names a kind of thing, not an instance")
         if vr in _BY_VR:

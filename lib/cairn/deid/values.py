@@ -13,11 +13,13 @@ from pydicom._uid_dict import UID_dictionary
 
 from cairn.deid.decisions import FREE_TEXT, TEXT
 from cairn.deid.encoding import dummy, padded
+from cairn.deid.icc import without_texts
 from cairn.deid.identity import OwnTokens
 from cairn.deid.plan import Pending, Withheld
 from cairn.deid.pseudonyms import Pseudonyms, shift_date
 from cairn.deid.rules import Action, decide_compound
 from cairn.deid.table import attribute_type
+from cairn.deid.walk import NUMERIC
 from cairn.dicom.charset import decode_text, encodings_of
 
 _DA = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
@@ -209,6 +211,8 @@ class Treatment:
             return shifted(raw, vr, self._subject.days)
         if action == Action.AGE:
             return generalised_age(raw)
+        if action == Action.ICC:
+            return without_texts(raw)
         if vr not in FREE_TEXT and vr != "CS":
             return None
         made = self._scrub(raw, pending.charset, vr, self._subject)
@@ -235,7 +239,9 @@ class Treatment:
     def _kept(self, pending: Pending, raw: bytes) -> bytes | None:
         """Return a value that no rule acts on, without the own values that it may hold (strict walk only)."""
         vr = pending.step.vr
-        if vr in _NUMBERS and not (vr in ("DS", "IS") and re.search(rb"[^0-9+\-.eE\\ \0]", raw)):
+        if vr in ("DS", "IS") and not NUMERIC.fullmatch(raw):
+            return None
+        if vr in _NUMBERS:
             return raw
         if vr not in TEXT and vr not in _BYTES:
             return raw

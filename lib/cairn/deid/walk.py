@@ -6,6 +6,7 @@ can be treated afterwards (:mod:`cairn.deid.rewrite`). Where the structure is in
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,14 @@ from cairn.dicom.kernel import Hole
 from cairn.dicom.tokenise import undefined_value_end
 
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+NUMERIC = re.compile(rb"[0-9+\-.,eE \\\0]*|[ \\\0]*[+-]?(?:NaN|nan|NAN|inf|INF)[ \\\0]*")
+"""Decimal and integer strings as files have them, conforming or not (PS3.5 6.2): nothing that could be a word."""
+
 _MARKER_TAGS = (SOP_INSTANCE, MARKERS[0], MARKERS[3])
-_KEEP, _DROP, _VALUE, _SEQUENCE, _CREATOR, _PRIVATE, _CHARSET, _DELIMITER, _PIXELS = map(int, Kind)
+_KEEP, _DROP, _VALUE, _SEQUENCE, _CREATOR, _PRIVATE, _CHARSET, _DELIMITER, _PIXELS, _NUMBER = map(int, Kind)
+
+_LONGEST_SAFE = 1024
+"""Safe private elements are a few numbers; a longer value is something else."""
 
 
 class Nodes:
@@ -110,6 +117,8 @@ class Walk:
                 run = self._hole(p, at, run, kind, step, parts)
                 p = at
                 continue
+            if kind == _NUMBER:
+                kind = _KEEP if NUMERIC.fullmatch(data, at, at + length) else _DROP
             if kind <= _VALUE:
                 stop = at + length
                 if length == UNDEFINED and form != SHORT:
@@ -226,7 +235,9 @@ class Walk:
         name, start, end, room = block
         written = "" if node.encoding.implicit else self._data[pending.start + 4 : pending.start + 6].decode("latin-1")
         step = node.private_step(tag, written, name)
-        if step is None:
+        if step is None or pending.length > _LONGEST_SAFE:
+            return
+        if step.vr in ("DS", "IS") and not NUMERIC.fullmatch(self._data, pending.at, pending.at + pending.length):
             return
         if not room:
             room.append(Run(start, end))
