@@ -244,6 +244,27 @@ def test_damaged_bytes_never_raise(changes: list[tuple[int, int]]):
         assert made.tobytes()[128:132] == b"DICM"
 
 
+@pytest.mark.parametrize("encoding", ["explicit", "implicit", "big"])
+def test_what_only_pydicom_can_read_comes_out_in_explicit_little_endian(encoding: str):
+    """A private sequence whose item has a delimiter although its length is defined."""
+    ds = minimal("1.2.840.10008.5.1.4.1.1.7", PatientName="Quillfeather^Ann", Rows=2, Columns=2, BitsAllocated=16)
+    ds.ReferencedImageSequence = Sequence([minimal()])
+    ds.PixelData = bytes(range(8))
+    data = bytearray(written(ds, encoding))
+    order = "big" if encoding == "big" else "little"
+    place = data.index(bytes.fromhex("fffee000" if encoding == "big" else "feff00e0"))
+    size = int.from_bytes(data[place + 4 : place + 8], order)
+    data[place + 4 : place + 8] = (size + 3).to_bytes(4, order)  # the item claims more than its sequence has
+    made = rewriter()(bytes(data))
+    if encoding == "big":
+        assert made == Refused("DEID_UNREADABLE")
+        return
+    assert "PARSED_BY_PYDICOM" in kept(made).findings
+    after = reread(made)
+    assert after.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert after.PixelData == bytes(range(8)) and after.PatientName == ""
+
+
 class Readable:
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -17,6 +17,7 @@ IMPLICIT_UID, EXPLICIT_UID, BIG_UID = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED_UID = "1.2.840.10008.1.2.1.99"
 IMPLEMENTATION_UID = "2.25.253617842130948215570413920574816263521"
 _PLAIN = frozenset({IMPLICIT_UID, EXPLICIT_UID, BIG_UID, DEFLATED_UID, ""})
+_PIXEL_VRS = {b"\xe0\x7f\x10\0": b"OW", b"\xe0\x7f\x08\0": b"OF", b"\xe0\x7f\x09\0": b"OD"}
 _REFUSED = {tk.EMPTY: "EMPTY_FILE", tk.NOT_DICOM: "NOT_DICOM", tk.TRUNCATED: "HEADER_TRUNCATED"}
 
 
@@ -145,3 +146,26 @@ def file_meta(sop_class: str, sop_instance: str, syntax: str, version: str) -> b
     elements.append(explicit.element(0x00020013, "SH", padded(version.encode("ascii"), "SH")))
     group = b"".join(elements)
     return bytes(128) + b"DICM" + explicit.element(0x00020000, "UL", struct.pack("<I", len(group))) + group
+
+
+def explicit_pixels(rest: bytes) -> bytes:
+    """Return a pixel data element, as it stood in a file, for a data set in explicit little endian.
+
+    Parameters
+    ----------
+    rest : bytes
+        What lies behind the header; empty, or a pixel data element in explicit or implicit little endian.
+
+    Raises
+    ------
+    Withheld
+        DEID_UNREADABLE: it is anything else, such as big endian samples, which would have to be made anew.
+    """
+    if not rest:
+        return rest
+    vr = _PIXEL_VRS.get(rest[:4])
+    if vr is None or len(rest) < 12:
+        raise Withheld("DEID_UNREADABLE")
+    if rest[4:6] in (b"OB", b"OW", b"UN", b"OF", b"OD"):
+        return rest
+    return rest[:4] + vr + bytes(2) + rest[4:]

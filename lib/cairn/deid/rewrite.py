@@ -16,7 +16,7 @@ from typing import Any
 from cairn.deid.decisions import MEDIA_TYPE, OVERLAY_BIT, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
 from cairn.deid.emit import Buffer, Emission, inserted_elements
 from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
-from cairn.deid.part10 import BIG_UID, EXPLICIT_UID, IMPLICIT_UID, Opened, file_meta, open_file
+from cairn.deid.part10 import Opened, explicit_pixels, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.rules import Action, RuleSet
@@ -155,6 +155,7 @@ class Rewriter:
         Kept or Refused
             Never an exception for what a file holds.
         """
+        data = bytes(data)
         try:
             try:
                 return self._made(open_file(data, self._inflated_limit), person, {hole.offset: hole for hole in holes})
@@ -246,13 +247,8 @@ class Rewriter:
         if read is None:
             raise Withheld("DEID_UNREADABLE")
         header = open_file(read.data, self._inflated_limit)
-        rest = data[read.pixel_offset :]
-        if rest and header.syntax in (BIG_UID, IMPLICIT_UID):
-            raise Withheld("DEID_UNREADABLE")  # its pixel data would have to be written anew
-        syntax = EXPLICIT_UID if header.syntax in (BIG_UID, IMPLICIT_UID) else header.syntax
-        return Opened(
-            read.data + rest, header.start, header.encoding, syntax, header.media_class, header.media_instance
-        )
+        rest = explicit_pixels(data[read.pixel_offset :])
+        return replace(header, data=read.data + rest)
 
 
 def _overlay_in_pixels(top: Mapping[int, bytes]) -> bool:
