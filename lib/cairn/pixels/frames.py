@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from cairn.errors import EntryError
 from cairn.pixels import native
 from cairn.pixels.codecs import J2K, JPEG, JXL, UNKNOWN, FrameForm, codec_of
 from cairn.pixels.description import UNDEFINED, PixelDescription
-from cairn.pixels.fragments import Bytes, cut_frames, join
+from cairn.pixels.fragments import Bytes, Fragment, cut_frames, join
 from cairn.pixels.isolation import IsolatedDecoder
 from cairn.pixels.rle import decode_rle
 
@@ -22,6 +23,8 @@ REFERENCED = ("1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95", "1.2.840.10008
 """JPIP: the pixels lie on a server."""
 COMPRESSED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 _MOST_MISSING_FRAMES = 3
+_ENDS_THE_FILE = frozenset({"DECODER_CRASHED", "DECODER_TIMEOUT", "TRANSFER_SYNTAX_UNSUPPORTED"})
+Decode = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,12 @@ class FrameReader:
         first_fault: EntryError | None = None
         faults = 0
         for number, decode in self._encapsulated(step) if self.encapsulated else self._native(step):
-            fault: EntryError | None = None
-            try:
-                values = decode()
-            except (ValueError, OverflowError, MemoryError) as odd:
-                fault = EntryError("FRAME_TOO_LARGE" if isinstance(odd, MemoryError) else "FRAME_UNDECODABLE")
-            except EntryError as coded:
-                fault = coded
-            if fault is not None:
-                if fault.code in ("DECODER_CRASHED", "DECODER_TIMEOUT", "TRANSFER_SYNTAX_UNSUPPORTED"):
-                    raise
-                first_fault = first_fault or fault
-                self.findings.add(fault.code)
+            values = _tried(decode)
+            if isinstance(values, EntryError):
+                if values.code in _ENDS_THE_FILE:
+                    raise values
+                first_fault = first_fault or values
+                self.findings.add(values.code)
                 faults += 1
                 if not found and faults >= _MOST_MISSING_FRAMES:
                     break
@@ -125,7 +122,7 @@ class FrameReader:
         if not found:
             raise first_fault or EntryError("PIXELS_EMPTY")
 
-    def _native(self, step: int):  # type: ignore[no-untyped-def]
+    def _native(self, step: int) -> Iterator[tuple[int, Decode]]:
         d = self.description
         if d.photometric == "YBR_FULL_422" and d.value_length >= d.frames * d.rows * d.columns * 3 > 0:
             d = self.description = replace(
@@ -146,7 +143,7 @@ class FrameReader:
                 if not rows:
                     return
                 raw = raw[: rows * (size // d.rows)]
-            yield frame + 1, lambda raw=raw, rows=rows, bit=first_bit: self._viewed(raw, rows, bit)
+            yield frame + 1, partial(self._viewed, raw, rows, first_bit)
 
     def _raw(self, d: PixelDescription, at: int, size: int) -> np.ndarray:
         """Return the bytes of a native frame, as many as are there."""
@@ -174,15 +171,16 @@ class FrameReader:
             self.findings.add("PIXELS_UNUSED_BITS")
         return native.as_rgb(stored, photometric)
 
-    def _encapsulated(self, step: int):  # type: ignore[no-untyped-def]
+    def _encapsulated(self, step: int) -> Iterator[tuple[int, Decode]]:
         d = self.description
         cut = cut_frames(self._source, d.value_at, d.frames, d.extended_offsets, d.extended_lengths, d.big_endian)
         self.findings.update(cut.findings)
         for frame in range(0, len(cut.frames), step):
-            yield frame + 1, lambda group=cut.frames[frame]: self._decoded(join(self._source, group))
+            yield frame + 1, partial(self._decoded, cut.frames[frame])
 
-    def _decoded(self, data: bytes) -> np.ndarray:
+    def _decoded(self, group: list[Fragment]) -> np.ndarray:
         d = self.description
+        data = join(self._source, group)
         codec = codec_of(data, d.transfer_syntax_uid)
         if codec == UNKNOWN and (d.transfer_syntax_uid == RLE or _is_rle(data, d)):
             values, complete = decode_rle(data, d)
@@ -210,6 +208,18 @@ class FrameReader:
                 raise EntryError("FRAME_UNDECODABLE")
         is_rgb = codec in (JPEG, JXL) or (codec == J2K and d.photometric in ("YBR_ICT", "YBR_RCT", "RGB"))
         return self._finished(_widened(values, d.bits_allocated), 0, "RGB" if is_rgb else d.photometric)
+
+
+def _tried(decode: Callable[[], np.ndarray]) -> np.ndarray | EntryError:
+    """Return a frame, or the code of why there is none: bytes that do not fit a shape raise errors of many kinds."""
+    try:
+        return decode()
+    except EntryError as fault:
+        return fault
+    except MemoryError:
+        return EntryError("FRAME_TOO_LARGE")
+    except (ValueError, OverflowError):
+        return EntryError("FRAME_UNDECODABLE")
 
 
 def _widened(values: np.ndarray, bits_allocated: int) -> np.ndarray:
