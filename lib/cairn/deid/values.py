@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydicom import charset as pydicom_charset
@@ -32,6 +32,7 @@ _BYTES = frozenset({"OB", "OW", "UN"})
 _NUMBER_BEFORE = frozenset({b"%d" % digit for digit in range(10)} | {b"."})
 _OLDEST = 89
 _MOST_DECIDED = 100_000
+_LONGEST_REMEMBERED = 256
 _TEN_DIGITS = re.compile(rb"\d{6}[ -]?\d{4}(?![\d.])")
 _MAIL = re.compile(rb"[\w.+-]@[\w-]{1,63}\.")
 
@@ -93,12 +94,15 @@ class Subject:
         The scrubber's own values.
     tokens : OwnTokens
         For kept values.
+    made : dict
+        New values by SOP class and old value, remembered from file to file.
     """
 
     person_id: str
     days: int
     own: Any
     tokens: OwnTokens
+    made: dict[str, dict[Any, bytes | None]] = field(default_factory=dict, compare=False)
 
 
 class Treatment:
@@ -134,6 +138,7 @@ class Treatment:
         self._admitted = admitted
         self._person_of = person_of
         self._decided = decided
+        self._made = subject.made.setdefault(sop_class, {})
         self.is_directory = sop_class == DIRECTORY_CLASS
         self.found_own = False
 
@@ -173,6 +178,19 @@ class Treatment:
         Withheld
             DEID_DOCUMENT.
         """
+        step = pending.step
+        if step.action == Action.KEEP or step.action == Action.DOCUMENT or len(raw) > _LONGEST_REMEMBERED:
+            return self._decided_value(pending, raw)
+        # Of one series nearly all values are the same in every instance.
+        key = (step.tag, step.vr, int(step.action), pending.path, pending.charset, raw)
+        made = self._made.get(key, raw)
+        if made is raw and key not in self._made:
+            if len(self._made) > _MOST_DECIDED:
+                self._made.clear()
+            made = self._made[key] = self._decided_value(pending, raw)
+        return made
+
+    def _decided_value(self, pending: Pending, raw: bytes) -> bytes | None:
         action = self.decide(pending.step, pending.path)
         if action == Action.REMOVE:
             return None
