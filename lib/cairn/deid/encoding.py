@@ -52,6 +52,11 @@ class Encoding:
         """Four bytes."""
         return struct.Struct(f"{self.order}I")
 
+    @cached_property
+    def item(self) -> struct.Struct:
+        """Group, element and length of an item or delimiter (PS3.5 7.5)."""
+        return struct.Struct(f"{self.order}HHI")
+
     def tag(self, tag: int) -> bytes:
         """Return a tag's four bytes."""
         return struct.pack(f"{self.order}HH", tag >> 16, tag & 0xFFFF)

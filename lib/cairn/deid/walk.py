@@ -298,14 +298,10 @@ class Walk:
         if not undefined and at + length > end:
             raise Doubtful(f"sequence at {p} is longer than what is left")
         made = Sequence(p, at, undefined, step, (*path, step.tag), node.encoding)
-        inner = self._nodes.node(node.encoding, step.mode, self._strict)
+        inner = node if step.mode == node.mode else self._nodes.node(node.encoding, step.mode, self._strict)
         stop = self._items(made, end if undefined else at + length, inner, charset)
-        unchanged = all(len(item) == 0 or (len(item) == 1 and type(item[0]) is Run) for _, _, item in made.items)
-        if step.action == Action.KEEP and unchanged:
-            kept = sum(item[0].end - item[0].start for _, _, item in made.items if item)
-            ends = sum(8 for _, open_ended, _ in made.items if open_ended)
-            if kept + 8 * len(made.items) + ends == made.end - at:
-                return stop
+        if step.action == Action.KEEP and _is_unchanged(made):
+            return stop
         if p > run:
             parts.append(Run(run, p))
         if step.action not in (Action.REMOVE,) or step.rule.source.startswith("PS3.15"):
@@ -316,17 +312,18 @@ class Walk:
         if len(made.path) > self._max_depth:
             raise TooDeep(f"sequence at {made.start}")
         data, p, encoding = self._data, made.at, made.encoding
+        unpack_item = encoding.item.unpack_from
         while True:
             if p == end and not made.undefined:
                 made.end = p
                 return p
             if p + 8 > end:
                 raise Doubtful(f"sequence without end before {end}")
-            tag, length = self._tag(p, encoding), encoding.u32.unpack_from(data, p + 4)[0]
-            if tag == _SEQUENCE_END:
-                made.end = p
-                return p + 8 if made.undefined else end
-            if tag != _ITEM:
+            group, element, length = unpack_item(data, p)
+            if group != 0xFFFE or element != 0xE000:
+                if group == 0xFFFE and element == 0xE0DD:
+                    made.end = p
+                    return p + 8 if made.undefined else end
                 raise Doubtful(f"no item at {p}")
             begin, open_ended = p + 8, length == UNDEFINED
             stop = end if open_ended else begin + length
@@ -338,6 +335,19 @@ class Walk:
             parts: list[Any] = []
             p = self._dataset(begin, stop, inner, charset, made.path, parts, open_ended)
             made.items.append((begin - 8, open_ended, parts))
+
+
+def _is_unchanged(made: Sequence) -> bool:
+    """Whether the items are runs that reach from each item's header to its end: nothing within was dropped."""
+    size = 0
+    for _, open_ended, parts in made.items:
+        size += 16 if open_ended else 8
+        if parts:
+            first = parts[0]
+            if len(parts) > 1 or type(first) is not Run:
+                return False
+            size += first.end - first.start
+    return size == made.end - made.at
 
 
 def _looks_explicit(data: bytes, p: int) -> bool:
