@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cairn.pixels import kernels
+from cairn.tables.pixel_statistics import PERCENTILES
 
 OCTAVES_BELOW_ONE = 40
-PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Exact:
         return Sparse(bins, counts) if slope > 0 else Sparse(bins[::-1], counts[::-1])
 
     def percentiles(self) -> list[int]:
-        """Return the values at :data:`PERCENTILES`; see :func:`rank_of`."""
+        """Return the values at ``PERCENTILES`` of the contract; see :func:`rank_of`."""
         total = int(self.counts.sum())
         wanted = np.array([rank_of(p, total) for p in PERCENTILES], np.int64)
         return [int(value) for value in kernels.ranks(self.counts, self.low, wanted)]

@@ -41,7 +41,7 @@ class Measures:
     minimum, maximum, mean, standard_deviation : float
         Of stored values, all samples; population standard deviation.
     percentiles : list of float or None
-        Nearest ranks of :data:`cairn.pixels.histogram.PERCENTILES`.
+        Nearest ranks of :data:`cairn.tables.pixel_statistics.PERCENTILES`.
     histogram : Sparse
         Of stored values on the fixed bins.
     exact : Exact or None

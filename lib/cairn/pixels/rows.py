@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from cairn.pixels.description import PixelDescription
-from cairn.pixels.histogram import PERCENTILES, Sparse
+from cairn.pixels.histogram import Sparse
 from cairn.pixels.measures import HU_BANDS, Measures
-from cairn.tables.pixel_statistics import HISTOGRAM, PIXEL_STATISTICS
+from cairn.tables.pixel_statistics import HISTOGRAM, PERCENTILES, PIXEL_STATISTICS
 
 ALGORITHM_VERSION = 1
 """Raise it when a measure changes: the stage then makes all rows of older versions again."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from cairn.pixels import measures as ms
 from cairn.pixels.description import PixelDescription, Rescale
-from cairn.pixels.histogram import PERCENTILES, fixed_of_values, rank_of
+from cairn.pixels.histogram import fixed_of_values, rank_of
+from cairn.tables.pixel_statistics import PERCENTILES
 
 _LEVELS = 1024
 """Grey levels between the extremes at which the threshold and the places are looked at."""
