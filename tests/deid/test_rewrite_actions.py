@@ -346,6 +346,20 @@ def test_every_row_at_every_depth_leaves_no_mark():
 rewriter_basic = rewriter("basic")
 
 
+def test_a_file_without_an_instance_uid_gets_one():
+    for nothing in ("absent", ""):
+        ds = minimal()
+        if nothing == "absent":
+            del ds.SOPInstanceUID
+        else:
+            ds.SOPInstanceUID = ""
+        made = rewriter()(written(ds))
+        after = reread(made)
+        assert after.SOPInstanceUID == after.file_meta.MediaStorageSOPInstanceUID == kept(made).sop_instance_uid
+        assert after.SOPInstanceUID.startswith("2.25.")
+        assert kept(made).tobytes().count(b"\x08\0\x18\0UI") == 1
+
+
 def test_types_decide_compound_actions():
     assert "InstanceCreationDate" not in reread(rewriter("basic")(written(minimal(InstanceCreationDate="20200101"))))
     structures = minimal("1.2.840.10008.5.1.4.1.1.481.3", StructureSetLabel="SMITH", StructureSetDate="20200101")

@@ -52,7 +52,7 @@ def written(ds: Dataset, encoding: str = "explicit", undefined: bool = False) ->
     syntax, implicit, little = ENCODINGS[encoding]
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.get("SOPClassUID", CT)
-    meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "1.2.3.4.5")
+    meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID") or "1.2.3.4.5"
     meta.TransferSyntaxUID = syntax
     if undefined:
         for element in ds.iterall():

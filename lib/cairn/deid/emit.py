@@ -97,6 +97,8 @@ class Emission:
 
     def _element(self, pending: Pending) -> list[Buffer]:
         raw = self._data[pending.at : pending.at + pending.length]
+        if pending.step.tag == SOP_INSTANCE and not pending.path and self._instance:
+            return []  # it is there and empty; one that is right was inserted before it
         if pending.step.tag in OFFSETS and pending.length == 4 and self._treatment.is_directory:
             place = bytearray(4)
             self._places.append((place, pending.encoding.u32.unpack(raw)[0], pending.encoding))

@@ -194,7 +194,7 @@ class Rewriter:
             return self._pseudonyms.person(self._person_of(_text(raw), ""))
 
         treatment = Treatment(self._pseudonyms, self._scrubbed, subject, sop_class, admitted, person_id, self._decided)
-        named = SOP_INSTANCE in top or treatment.is_directory
+        named = _text(top.get(SOP_INSTANCE, b"")) or treatment.is_directory
         instance = _text(top.get(SOP_INSTANCE, b"")) or opened.media_instance
         if not instance:  # nothing names it: its content does
             instance = sha256(opened.data[: plan.pixels_at]).hexdigest()

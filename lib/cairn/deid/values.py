@@ -200,6 +200,10 @@ class Treatment:
 
     def _act(self, action: Action, pending: Pending, raw: bytes) -> bytes | None:
         vr = pending.step.vr
+        if self.is_directory and action == Action.EMPTY:
+            action = (
+                Action.DUMMY
+            )  # keys of directory records are required (PS3.3 F.5), and PS3.15 knows no types of them
         if action == Action.KEEP:
             return self._kept(pending, raw)
         if action == Action.EMPTY:
@@ -242,7 +246,7 @@ class Treatment:
         action = decide_compound(code, self._type(pending.step.tag, pending.path))
         if action == Action.REMOVE:
             return None
-        return b"" if action == Action.EMPTY else self._act(action, pending, raw)
+        return self._act(action, pending, raw)
 
     def _uids(self, raw: bytes) -> bytes:
         parts = raw.decode("latin-1").split("\\")
