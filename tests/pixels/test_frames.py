@@ -15,6 +15,7 @@ from pydicom.pixels.encoders.native import _encode_segment
 from pydicom.pixels.processing import convert_color_space
 
 from cairn.errors import EntryError
+from cairn.pixels import codecs
 from cairn.pixels.description import describe
 from cairn.pixels.frames import FrameReader
 from cairn.pixels.isolation import IsolatedDecoder
@@ -281,6 +282,34 @@ def test_cut_rle_gives_what_is_there(decoder):
     made, found = frames_of(made_file(item(b"") + item(frame) + END, RLE, rows=16, columns=16), decoder)
     assert found == {"PIXELS_TRUNCATED"}
     assert np.array_equal(made[0] >> 8, high) and made[0][0, 0] == pixels[0, 0]
+
+
+def test_a_cut_jpeg_is_told(decoder):
+    image = np.random.default_rng(6).integers(0, 256, (32, 32), np.uint8)
+    code = imagecodecs.jpeg8_encode(image, level=95)
+    value = item(b"") + item(even(code[: len(code) // 2])) + END
+    made, found = frames_of(made_file(value, JPEG_BASELINE, rows=32, columns=32, bits_allocated=8), decoder)
+    assert found == {"PIXELS_TRUNCATED"} and made[0].shape == (32, 32)
+    assert (
+        np.abs(made[0][:8].astype(int) - image[:8]).mean() < 16 < np.abs(made[0][-8:].astype(int) - image[-8:]).mean()
+    )
+
+
+@pytest.mark.parametrize("way", ["_jpeg_turbo", "_jpeg_lossless", "_gdcm"])
+def test_every_reader_of_lossless_jpeg_gives_the_same(way):
+    image = np.random.default_rng(7).integers(0, 4096, (16, 24), np.uint16)
+    form = codecs.FrameForm(16, 24, 1, 16, 12, False, "MONOCHROME2", "1.2.840.10008.1.2.4.70")
+    assert np.array_equal(getattr(codecs, way)(imagecodecs.jpeg8_encode(image, lossless=True), form), image)
+
+
+def test_the_next_decoder_is_asked(monkeypatch):
+    def refuse(data, form):
+        raise codecs.DecodeError("FRAME_UNDECODABLE")
+
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    form = codecs.FrameForm(8, 8, 1, 8, 8, False, "MONOCHROME2", JPEG_LS)
+    monkeypatch.setitem(codecs._WAYS, codecs.JPEG_LS, (refuse, codecs._char_ls))
+    assert np.array_equal(codecs.decode_frame(imagecodecs.jpegls_encode(image), form), image)
 
 
 def test_encapsulated_pixels_under_a_native_transfer_syntax(decoder):

@@ -23,6 +23,19 @@ class DecodeError(Exception):
     """A frame that no decoder reads; the message is a code of :data:`cairn.errors.ENTRY_CONDITIONS`."""
 
 
+_FAULTS = (
+    DecodeError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OSError,
+    AttributeError,
+    zlib.error,
+)
+
+
 @dataclass(frozen=True)
 class FrameForm:
     """What the header says that a frame is.
@@ -149,7 +162,7 @@ def decode_frame(data: bytes, form: FrameForm) -> np.ndarray:
     for way in ways:
         try:
             return way(data, form)
-        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, OSError, zlib.error, AttributeError):
+        except _FAULTS:
             continue  # each library has errors of its own kind; the next one may read it
     raise DecodeError("FRAME_UNDECODABLE")
 

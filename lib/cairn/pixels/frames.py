@@ -10,7 +10,7 @@ import numpy as np
 
 from cairn.errors import EntryError
 from cairn.pixels import native
-from cairn.pixels.codecs import J2K, JPEG, JXL, UNKNOWN, FrameForm, codec_of
+from cairn.pixels.codecs import J2K, JPEG, JPEG_LS, JXL, UNKNOWN, FrameForm, codec_of
 from cairn.pixels.description import UNDEFINED, PixelDescription
 from cairn.pixels.fragments import Bytes, Fragment, cut_frames, join
 from cairn.pixels.isolation import IsolatedDecoder
@@ -23,6 +23,7 @@ REFERENCED = ("1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95", "1.2.840.10008
 """JPIP: the pixels lie on a server."""
 COMPRESSED = ("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5")
 _MOST_MISSING_FRAMES = 3
+_TAIL = 64
 _ENDS_THE_FILE = frozenset({"DECODER_CRASHED", "DECODER_TIMEOUT", "TRANSFER_SYNTAX_UNSUPPORTED"})
 Decode = Callable[[], np.ndarray]
 
@@ -190,6 +191,8 @@ class FrameReader:
         if codec == UNKNOWN:
             known = (d.transfer_syntax_uid or "").startswith(COMPRESSED)
             raise EntryError("FRAME_UNDECODABLE" if known else "TRANSFER_SYNTAX_UNSUPPORTED")
+        if codec in (JPEG, JPEG_LS) and b"\xff\xd9" not in data[-_TAIL:]:
+            self.findings.add("PIXELS_TRUNCATED")  # no end of image (T.81 B.1.1.3): decoders fill in what is missing
         form = FrameForm(
             d.rows,
             d.columns,
