@@ -165,6 +165,8 @@ def test_a_safe_private_element_with_another_vr_goes():
         (0x00189999, "LO", "SMITH"),  # unknown to the dictionary
         (0x00080005 + 0x00010000, "LO", "SMITH"),
         (0x00180022, "SQ", "sequence"),
+        (0x00081150, "UI", "SMITH"),
+        (0x00080016, "UI", "SMITH"),
     ],
 )
 def test_a_wrong_vr_carries_nothing_through(tag: int, vr: str, value: object):
@@ -178,6 +180,20 @@ def test_a_wrong_vr_carries_nothing_through(tag: int, vr: str, value: object):
         warnings.simplefilter("ignore")
         made = rewriter()(written(ds))
     assert b"SMITH" not in kept(made).tobytes().upper()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_numbers_that_are_none_do_not_pass(encoding: str):
+    ds = minimal(SliceThickness="123456", InstanceNumber="654321", SliceLocation="-1.5e+02 ")
+    block = ds.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0C, "IS", "100000")
+    data = (
+        written(ds, encoding).replace(b"123456", b"SMITHS").replace(b"654321", b"SMITHS").replace(b"100000", b"SMITHS")
+    )
+    assert data[132:].count(b"SMITHS") == 3
+    out = kept(rewriter()(data)).tobytes()
+    assert b"SMITH" not in out
+    assert b"-1.5e+02" in out
 
 
 def test_un_with_a_known_tag_is_read_by_the_dictionary():

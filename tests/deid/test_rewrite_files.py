@@ -134,7 +134,7 @@ def test_what_the_profile_keeps_is_byte_for_byte_what_it_was(everything):
             if RULES.rule(tag).action == Action.KEEP and tag in after_raw:
                 assert after_raw[tag] == value, (path.name, hex(tag))
                 seen += 1
-    assert seen > 2000
+    assert seen > 1000
 
 
 def test_no_original_identifier_is_in_any_result(everything):

@@ -201,7 +201,7 @@ class Node:
             return Kind.SEQUENCE
         if step.identity or tag in OFFSETS:
             return Kind.VALUE
-        if step.action == Action.KEEP and step.vr in ("DS", "IS") and not self.strict:
+        if step.action == Action.KEEP and step.vr in ("DS", "IS", "UI") and not self.strict:
             return Kind.NUMBER
         if step.action == Action.KEEP:
             return Kind.VALUE if self.strict and step.vr != "SQ" else Kind.KEEP

@@ -8,6 +8,7 @@ bytes, the rule set and the keys alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -32,6 +33,7 @@ _VERSION = "CAIRN"
 _REMEMBERED = 100_000
 _SUBJECTS = 4096
 _VECTORS = 512
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,9 @@ class Rewriter:
         walk = Walk(opened.data, self._nodes, holes, strict, self._max_depth)
         plan = walk.run(opened.start, opened.encoding)
         top = _top_level(plan, opened.data)
-        sop_class = _text(top.get(SOP_CLASS, b"")) or opened.media_class
+        sop_class = next(
+            (uid for uid in (_text(top.get(SOP_CLASS, b"")), opened.media_class) if _UID.fullmatch(uid)), ""
+        )
         subject = self._last_subject = self._subject(plan, opened.data, top, person)
         admitted = _text(top.get(MEDIA_TYPE, b"")).lower() in self._admitted
 

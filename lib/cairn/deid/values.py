@@ -261,7 +261,7 @@ class Treatment:
     def _kept(self, pending: Pending, raw: bytes) -> bytes | None:
         """Return a value that no rule acts on, without the own values that it may hold (strict walk only)."""
         vr = pending.step.vr
-        if vr in ("DS", "IS") and not NUMERIC.fullmatch(raw):
+        if vr in ("DS", "IS", "UI") and not NUMERIC.fullmatch(raw):
             return None
         if vr in _NUMBERS:
             return raw
