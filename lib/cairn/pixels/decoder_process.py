@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -19,6 +18,7 @@ import numpy as np
 
 from cairn.pixels.codecs import DecodeError, FrameForm, decode_frame
 
+_GRACE_SECONDS = 2.0
 LENGTHS = struct.Struct("<QQ")
 """Before each message: length of its JSON, length of its bytes."""
 
@@ -43,10 +43,15 @@ def answer(stream: BinaryIO, status: dict[str, object], data: np.ndarray | None)
     stream.flush()
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Decode until the other side is gone."""
+def serve(requests: BinaryIO, answers: BinaryIO, timeout_seconds: float) -> None:
+    """Decode until the other side is gone.
+
+    The other side ends a decoder that hangs; when that side itself is gone, the alarm does (its default is to end the
+    process, and unlike Linux's death signal it does not depend on which thread started us).
+    """
     while (request := receive(requests)) is not None:
         words, data = request
+        signal.setitimer(signal.ITIMER_REAL, timeout_seconds + _GRACE_SECONDS)
         try:
             frame = np.ascontiguousarray(decode_frame(data, FrameForm(**words)))  # type: ignore[arg-type]
         except DecodeError as fault:
@@ -57,20 +62,20 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             if frame.dtype.byteorder == ">":
                 frame = frame.astype(frame.dtype.newbyteorder("<"))
             answer(answers, {"dtype": frame.dtype.str, "shape": frame.shape}, frame.reshape(-1).view(np.uint8))
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def main() -> None:
-    """Set the limits that the first argument names (bytes of memory), then serve."""
-    memory = int(sys.argv[1])
+    """Set the limits that the arguments name (bytes of memory, seconds for a frame), then serve."""
+    memory, timeout_seconds = int(sys.argv[1]), float(sys.argv[2])
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: ends with its parent, even within a decoder
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "wb")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)  # libraries print on both; neither must reach the answers or a log
     os.dup2(quiet, 2)
-    serve(sys.stdin.buffer, answers)
+    serve(sys.stdin.buffer, answers, timeout_seconds)
 
 
 if __name__ == "__main__":

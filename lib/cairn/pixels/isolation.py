@@ -36,12 +36,13 @@ class IsolatedDecoder:
     memory_bytes : int
         Most address space of the process (Linux).
     command : sequence of str, optional
-        Another program that speaks as :mod:`cairn.pixels.decoder_process` does; for tests.
+        Another program that takes and does what :mod:`cairn.pixels.decoder_process` does; for tests.
     """
 
     def __init__(self, timeout_seconds: float, memory_bytes: int, command: list[str] | None = None) -> None:
         self.timeout_seconds = timeout_seconds
-        self._command = command or [sys.executable, "-m", "cairn.pixels.decoder_process", str(memory_bytes)]
+        self._command = list(command or (sys.executable, "-m", "cairn.pixels.decoder_process"))
+        self._command += [str(memory_bytes), str(timeout_seconds)]
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self.started = 0
