@@ -291,6 +291,15 @@ def test_a_header_with_values_left_out_keeps_its_holes():
         assert hole == Hole(hole.offset, 4000, hashlib.sha256(bytes(4000)).digest())
 
 
+def test_a_header_in_doubt_with_values_left_out_is_withheld():
+    ds = minimal(Rows=2, ReferencedImageSequence=Sequence([minimal()]))
+    data = bytearray(written(ds))
+    place = data.index(bytes.fromhex("feff00e0"))
+    data[place + 4] += 3
+    assert "PARSED_BY_PYDICOM" in kept(rewriter()(bytes(data))).findings
+    assert rewriter()(bytes(data), holes=[Hole(len(data), 5000, bytes(32))]) == Refused("DEID_UNREADABLE")
+
+
 def test_the_header_kernel_finds_the_results_structure_whole(everything):
     """The kernel's own walk reaches the pixel data where the rewriter says that it is."""
     tables = dictionary()

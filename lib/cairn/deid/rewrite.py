@@ -158,12 +158,15 @@ class Rewriter:
             Never an exception for what a file holds.
         """
         data = bytes(data)
+        left_out = {hole.offset: hole for hole in holes}
         try:
             try:
-                return self._made(open_file(data, self._inflated_limit), person, {hole.offset: hole for hole in holes})
+                return self._made(open_file(data, self._inflated_limit), person, left_out)
             except TooDeep:
                 return Refused("HEADER_TOO_DEEP")
             except Doubtful:
+                if left_out:
+                    raise  # pydicom knows nothing of holes
                 made = self._made(self._by_pydicom(data), person, {})
                 return replace(made, findings=(*made.findings, "PARSED_BY_PYDICOM"))
         except Withheld as why:
