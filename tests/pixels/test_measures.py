@@ -244,3 +244,15 @@ def test_colours_are_measured_over_all_samples_and_grey():
     assert made.values == 4800 and made.mean == pytest.approx(values.mean())
     grey = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY)
     assert made.sharpness == pytest.approx(laplacian(grey))
+
+
+@pytest.mark.parametrize(
+    ("unit", "band"),
+    [
+        (-901, "air"), (-900, "lung"), (-501, "lung"), (-500, ""), (-191, ""), (-190, "fat"), (-31, "fat"),
+        (-30, "soft_tissue"), (149, "soft_tissue"), (150, "bone"), (2999, "bone"), (3000, "metal"),
+    ],
+)  # fmt: skip
+def test_a_band_begins_at_its_edge(unit, band):
+    made = measured(np.full((2, 2), unit + 1024, np.int16), HU)
+    assert made.hu_fractions == [float(name == band) for name in HU_BANDS]
