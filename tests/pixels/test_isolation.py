@@ -38,6 +38,8 @@ def decode(data, form):
         time.sleep(1000)
     if order == b"EXIT":
         os._exit(3)
+    if order == b"WIDE":
+        return __import__("numpy").zeros(1 << 16, "u1")
     if order == b"MANY":
         return __import__("numpy").zeros(1 << 33, "u1")
     return real(data, form)
@@ -49,7 +51,7 @@ decoder_process.main()
 @pytest.fixture
 def decoder():
     command = [sys.executable, "-c", TROUBLE]
-    with IsolatedDecoder(1.0, 4 << 30, command) as made:
+    with IsolatedDecoder(1.0, 4 << 30, command=command) as made:
         yield made
 
 
@@ -59,12 +61,13 @@ def decoder():
         (b"KILL", "DECODER_CRASHED", 2),
         (b"EXIT", "DECODER_CRASHED", 2),
         (b"HANG", "DECODER_TIMEOUT", 2),
-        (b"MANY", "FRAME_TOO_LARGE", 1),
+        (b"MANY", "FRAME_TOO_LARGE", 1),  # more than the process may have
+        (b"WIDE", "FRAME_TOO_LARGE", 2),  # more than is taken of it
         (b"\xff\xd8 rubbish", "FRAME_UNDECODABLE", 1),
     ],
 )
 def test_the_next_frame_is_decoded(decoder, frame, code, processes):
-    decoder.timeout_seconds = 30.0
+    decoder.timeout_seconds, decoder.frame_limit_bytes = 30.0, 1 << 15
     assert np.array_equal(decoder.decode(GOOD, FORM), IMAGE)
     decoder.timeout_seconds = 1.0 if frame == b"HANG" else 30.0
     with pytest.raises(EntryError) as fault:
@@ -101,7 +104,7 @@ def test_a_crash_and_a_hang_cost_their_files_of_a_batch():
 
     outcomes = []
     with PixelReader() as reader:
-        reader.decoder = IsolatedDecoder(5.0, 4 << 30, [sys.executable, "-c", TROUBLE])
+        reader.decoder = IsolatedDecoder(5.0, 4 << 30, command=[sys.executable, "-c", TROUBLE])
         for frame in (GOOD, MARK + b"KILL", GOOD, MARK + b"HANG", GOOD):
             try:
                 outcomes.append(reader(file_of(frame)).rows[0]["maximum"])
@@ -113,7 +116,7 @@ def test_a_crash_and_a_hang_cost_their_files_of_a_batch():
 def test_the_decoder_ends_with_its_parent():
     code = (
         "import os, sys; from cairn.pixels.isolation import IsolatedDecoder; from cairn.pixels.codecs import FrameForm;"
-        "d = IsolatedDecoder(3, 4 << 30, [sys.executable, '-c', sys.argv[1]]);"
+        "d = IsolatedDecoder(3, 4 << 30, command=[sys.executable, '-c', sys.argv[1]]);"
         "import threading; f = FrameForm(8, 8, 1, 8, 8, False, 'MONOCHROME2', '1.2.840.10008.1.2.4.80');"
         "threading.Thread(target=d.decode, args=(b'HANG', f), daemon=True).start();"
         "import time\nwhile d.process_id is None: time.sleep(0.05)\ntime.sleep(1)\n"

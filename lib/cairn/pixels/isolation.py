@@ -35,12 +35,21 @@ class IsolatedDecoder:
         How long one frame may take before its process is killed.
     memory_bytes : int
         Most address space of the process (Linux).
+    frame_limit_bytes : int
+        Largest decoded frame: a codestream may be larger than its header says.
     command : sequence of str, optional
         Another program that takes and does what :mod:`cairn.pixels.decoder_process` does; for tests.
     """
 
-    def __init__(self, timeout_seconds: float, memory_bytes: int, command: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float,
+        memory_bytes: int,
+        frame_limit_bytes: int = 1 << 30,
+        command: list[str] | None = None,
+    ) -> None:
         self.timeout_seconds = timeout_seconds
+        self.frame_limit_bytes = frame_limit_bytes
         self._command = list(command or (sys.executable, "-m", "cairn.pixels.decoder_process"))
         self._command += [str(memory_bytes), str(timeout_seconds)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,6 +77,9 @@ class IsolatedDecoder:
             self._send(process, data, deadline)
             word_count, size = LENGTHS.unpack(self._receive(process, LENGTHS.size, deadline))
             status = json.loads(self._receive(process, word_count, deadline))
+            if size > self.frame_limit_bytes:
+                self.close()
+                raise EntryError("FRAME_TOO_LARGE")
             body = self._receive(process, size, deadline)
         except (BrokenPipeError, EOFError):
             self.close()

@@ -100,7 +100,9 @@ class PixelReader:
 
     def __init__(self, limits: PixelLimits | None = None, watcher: Watcher | None = None) -> None:
         self.limits = limits or PixelLimits()
-        self.decoder = IsolatedDecoder(self.limits.decode_timeout_seconds, self.limits.decoder_memory_bytes)
+        self.decoder = IsolatedDecoder(
+            self.limits.decode_timeout_seconds, self.limits.decoder_memory_bytes, self.limits.frame_limit_bytes
+        )
         self._watcher = watcher
 
     def __call__(self, entry: PixelEntry) -> PixelResult:
