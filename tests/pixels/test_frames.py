@@ -319,3 +319,24 @@ def test_encapsulated_pixels_under_a_native_transfer_syntax(decoder):
     data[at : at + len(JPEG_LS)] = NATIVE_LE.encode().ljust(len(JPEG_LS), b"\0")
     made, found = frames_of(bytes(data), decoder)
     assert found == {"PIXELS_ENCAPSULATED"} and np.array_equal(made[0], IMAGES[0])
+
+
+def test_pixels_behind_the_last_frame_are_told(decoder):
+    made, found = frames_of(made_file(bytes(100), rows=4, columns=4), decoder)
+    assert found == {"PIXELS_TOO_LONG"} and made[0].shape == (4, 4)
+
+
+@pytest.mark.parametrize(("value", "limit"), [(10, 20), (20, 10)])
+def test_padding_is_a_range_in_either_order(value, limit):
+    data = made_file(bytes(32), rows=4, columns=4, PixelPaddingValue=value, PixelPaddingRangeLimit=limit)
+    described = describe(np.frombuffer(data, np.uint8))
+    assert described is not None and described.padding == (10, 20)
+
+
+@pytest.mark.parametrize(("transform", "is_rgb"), [(0, True), (1, False)])
+def test_adobes_word_on_colours_goes_before_the_header(transform, is_rgb):
+    app = b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0" + bytes([transform])
+    frame = b"\xff\xc0\x00\x11\x08\x00\x08\x00\x08\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"
+    header = codecs.jpeg_header(b"\xff\xd8" + app + frame)
+    assert header is not None
+    assert header.is_rgb("RGB") == header.is_rgb("YBR_FULL") == is_rgb
