@@ -104,6 +104,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "CHARSET_UNDECLARED_UTF8": Condition(
         "Text is UTF-8 without a declared character set; read as UTF-8.", "Nothing to do."
     ),
+    "CHARSET_UNKNOWN": Condition(
+        "A declared character set is none of the standard's; text was read as ISO 8859-1.",
+        "Check such text by its source; the bytes are in header_blob.",
+    ),
     "VALUE_LENGTH": Condition(
         "A binary number's length is no multiple of its size; the bytes are in header.", "Ask the source for the file."
     ),

@@ -14,6 +14,9 @@ from pydicom import charset as pydicom_charset
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 BROKEN, UNDECLARED, UNDECLARED_UTF8 = "CHARSET_BROKEN", "CHARSET_UNDECLARED", "CHARSET_UNDECLARED_UTF8"
+UNKNOWN = "CHARSET_UNKNOWN"
+_GB2312_TO_G1 = "\x1b$)A"
+_INSTEAD_OF_UNKNOWN = ("iso8859-1",)  # as pydicom does
 _DEFAULT = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 
 
@@ -25,16 +28,24 @@ def encodings_of(declared: bytes) -> tuple[str, ...]:
     ----------
     declared : bytes
         The value of (0008,0005) as stored.
+
+    Raises
+    ------
+    LookupError
+        If it names a set that the standard does not have, nor pydicom a near one for.
     """
     parts = [part.strip(" \0") for part in declared.decode("iso8859-1").split("\\")]
     if all(part in _DEFAULT for part in parts):
         return ()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         try:
-            return tuple(pydicom_charset.convert_encodings(parts))
-        except (LookupError, ValueError):
-            return ("iso8859-1",)  # no character set at all, or one with a NUL in its name
+            encodings = tuple(pydicom_charset.convert_encodings(parts))
+        except ValueError as fault:  # a NUL in the name
+            raise LookupError("not a character set") from fault
+    if any(str(warning.message).startswith("Unknown encoding") for warning in told):
+        raise LookupError("not a character set")  # pydicom goes on with its default
+    return encodings
 
 
 def decode_text(raw: bytes, declared: bytes, uses_charset: bool) -> tuple[str, str | None]:
@@ -47,23 +58,20 @@ def decode_text(raw: bytes, declared: bytes, uses_charset: bool) -> tuple[str, s
     declared : bytes
         Value of the Specific Character Set that governs it; empty when there is none.
     uses_charset : bool
-        Whether the value's VR obeys it (PS3.5 6.1.2.3); others are ISO 8859-1.
+        Whether the value's VR obeys it (PS3.5 6.1.2.3); for others nothing is declared beyond ASCII.
 
     Returns
     -------
     tuple of str and (str or None)
         The text, and a code or None.
     """
-    if not uses_charset:
-        return raw.decode("iso8859-1"), None
-    encodings = encodings_of(declared)
+    known = True
+    try:
+        encodings = encodings_of(declared) if uses_charset else ()
+    except LookupError:
+        encodings, known = _INSTEAD_OF_UNKNOWN, False
     if not encodings:
-        if raw.isascii():
-            return raw.decode("ascii"), None
-        try:
-            return raw.decode("utf-8"), UNDECLARED_UTF8
-        except UnicodeDecodeError:
-            return raw.decode("iso8859-1"), UNDECLARED
+        return (raw.decode("ascii"), None) if raw.isascii() else _guess(raw)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -71,7 +79,19 @@ def decode_text(raw: bytes, declared: bytes, uses_charset: bool) -> tuple[str, s
         except (UnicodeError, LookupError):
             text = raw.decode("iso8859-1", errors="replace")
             return text, BROKEN
+    if b"ISO 2022 IR 58" in declared:
+        text = text.replace(_GB2312_TO_G1, "")  # pydicom leaves this escape in the text (PS3.5 K.2)
+    if not known:
+        return text, UNKNOWN
     return text, BROKEN if "\ufffd" in text else None
+
+
+def _guess(raw: bytes) -> tuple[str, str]:
+    """Read bytes of which nothing is declared: UTF-8 is hardly ever met by chance."""
+    try:
+        return raw.decode("utf-8"), UNDECLARED_UTF8
+    except UnicodeDecodeError:
+        return raw.decode("iso8859-1"), UNDECLARED
 
 
 def decode_values(

@@ -158,7 +158,10 @@ def _number_at(buf, token, i, vr, at, kind, width_of, signed_of, parent, pixels,
     signed = signed_of[vr[token]] != 0
     if k == _US_SS_KIND:
         signed = pixel_representation(token, parent, pixels, root) == 1
-    return False, read_number(buf, p, width, signed, big), 0.0
+    value = read_number(buf, p, width, signed, big)
+    if width == 8 and not signed and value < 0:  # beyond BIGINT, where an int64 wraps
+        return True, np.int64(0), np.float64(np.uint64(value))
+    return False, value, 0.0
 
 
 @compiled
@@ -255,8 +258,9 @@ def text_spans(chosen, is_time, buf, vr, at, length, kind, left_of):  # fmt: ski
             if t < 0:
                 continue
             k = kind[vr[t]]
-            if k == _TAG_KIND and length[t] >= 4 and not is_time[c]:
-                begin[c, r], size[c, r] = at[t], 8
+            if k == _TAG_KIND and not is_time[c]:
+                if length[t] % 4 == 0:  # otherwise VALUE_LENGTH, which the VARIANT's encoder tells
+                    begin[c, r], size[c, r] = at[t], 8
                 continue
             if k != _TEXT_KIND and k != _SINGLE_KIND:
                 fault[c, r] = WRONG_VR
@@ -359,8 +363,8 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
     -------
     tuple of numpy.ndarray
         List offsets (rows + 1), list validity (rows), and per part: real value, integer value, start and length of
-        text (length -1: a little endian tag, -2: a big endian one), validity, mark for Python's float(); then fault
-        codes (rows).
+        text (length -1: a little endian tag, -2: a big endian one; a time's length is that of its normal form, and its
+        integer value is where its text ends), validity, mark for Python's float(); then fault codes (rows).
     """
     rows = chosen.size
     offsets = np.zeros(rows + 1, np.int32)
@@ -427,6 +431,10 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
                         elif wanted == _DATETIME:
                             status, whole[n] = parse_datetime(buf, a, b)
                             bad = NOT_DT
+                        elif wanted == _TIME:
+                            status, _, _, _, _, fraction = parse_time(buf, a, b)
+                            begin[n], whole[n], size[n] = a, b, 8 + (fraction + 1 if fraction else 0)
+                            bad = NOT_TM
                         if status == BAD:
                             good[n] = 0
                             fault[r] = bad
@@ -452,6 +460,8 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
                     fault[r] = WRONG_VR
                 n += 1
         elif k == _TAG_KIND and wanted == _TEXT:
+            if length[t] % 4 != 0:
+                continue
             valid[r] = 1
             for i in range(length[t] // 4):
                 begin[n], good[n] = at[t] + 4 * i, 1
@@ -464,12 +474,15 @@ def list_parts(wanted, chosen, files, buf, starts, dataset, big_file, root_pixel
 
 
 @compiled
-def _gather_parts(begin, size, good, buf):  # fmt: skip
+def _gather_parts(is_time, begin, stop, size, good, buf):  # fmt: skip
     offsets = np.zeros(size.size + 1, np.int32)
     for i in range(size.size):
         offsets[i + 1] = offsets[i] + ((size[i] if size[i] >= 0 else 8) if good[i] else 0)
     data = np.empty(offsets[size.size], np.uint8)
     for i in range(size.size):
+        if is_time and good[i]:
+            _put_time(data, offsets[i], buf, begin[i], stop[i])
+            continue
         if size[i] < 0:
             _put_tag(data, offsets[i], buf, begin[i], size[i] == -2)
             continue
@@ -583,7 +596,7 @@ class ColumnCaster:
         item = self.columns[c].type.value_type
         bits = _bits(good)
         if kind in (_TEXT, _TIME):
-            part_offsets, data = _gather_parts(begin, size, good, tokens.buf)
+            part_offsets, data = _gather_parts(kind == _TIME, begin, whole, size, good, tokens.buf)
             buffers = [pa.py_buffer(bits), pa.py_buffer(part_offsets), pa.py_buffer(data)]
             values = pa.Array.from_buffers(item, size.size, buffers)
         else:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from cairn.dicom import tokenise as tk
 from cairn.dicom.charset import decode_values
 from cairn.dicom.columns import FAULT_CODES, ColumnCaster, Tokens
-from cairn.dicom.dictionary import EXTRA_KEYS, dictionary
+from cairn.dicom.dictionary import EXTRA_KEYS, VR, dictionary
 from cairn.dicom.fallback import canonical
 from cairn.dicom.projection import compile_projection
 from cairn.dicom.variant import KIND, SIGNED, STRIPS_LEFT, WIDTH, encode_trees, encode_values
@@ -34,6 +34,8 @@ _STATUS_CODE = {
     tk.DEFLATED: "DEFLATE_CORRUPT",
 }
 _USES_CHARSET = np.array([code in tk.CHARSET_CODES for code in range(256)], bool)
+# Their own parsers tell of what such values should not hold; a second finding would say the same.
+_NUMBERS_AND_TIMES = np.isin(np.arange(256), [VR[vr] for vr in ("DS", "IS", "DA", "DT", "TM")])
 _VARIANT_LIMIT = 16 << 20
 _MEDIA_STORAGE_CLASS_TAG = 0x00020002
 _DIRECTORY_CLASS = b"1.2.840.10008.1.3.10"
@@ -260,7 +262,7 @@ class HeaderKernel:
             files = files[kept]
         arrays, faults = self._caster.cast(tokens, batch.match, files)
         findings = _Findings(batch, files)
-        findings.add_tokens(text_findings)
+        findings.add_tokens([found for found in text_findings if not _NUMBERS_AND_TIMES[batch.vr[found[0]]]])
         findings.add_tokens(token_findings)
         rows, fault_tokens, codes = faults.table()
         findings.add_rows(rows, fault_tokens, [FAULT_CODES[code] for code in codes])

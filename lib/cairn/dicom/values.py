@@ -16,6 +16,8 @@ GOOD, BAD, SLOW = 0, 1, 2
 _POWERS = np.array([10.0**k for k in range(23)])
 _DAYS_BEFORE_YEAR_ONE = 719162
 _MICROSECONDS_A_DAY = 86_400_000_000
+# 0001-01-01T00:00:00 and 9999-12-31T23:59:59.999999 UTC: Python, pandas and Spark's collect() raise beyond them.
+_FIRST_MICROSECOND, _LAST_MICROSECOND = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 
 @compiled
@@ -192,7 +194,8 @@ def parse_time(buf: np.ndarray, a: int, b: int) -> tuple[int, int, int, int, int
 def parse_datetime(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
     """Parse a DT: ``YYYY[MM[DD[HH[MM[SS[.F]]]]]][&ZZXX]``. Value: microseconds since 1970-01-01T00:00:00Z.
 
-    Parts that are left out count as their lowest value; a time without offset is taken as UTC.
+    Parts that are left out count as their lowest value; a time without offset is taken as UTC. A moment that is before
+    the year 1 or after 9999 in UTC is none.
     """
     offset, stop = np.int64(0), b
     if b - a >= 9 and (buf[b - 5] == 43 or buf[b - 5] == 45):
@@ -217,4 +220,7 @@ def parse_datetime(buf: np.ndarray, a: int, b: int) -> tuple[int, int]:
         if status != GOOD:
             return BAD, 0
         value += ((hour * 60 + minute) * 60 + second) * 1_000_000 + micro
-    return GOOD, value - offset
+    value -= offset
+    if value < _FIRST_MICROSECOND or value > _LAST_MICROSECOND:
+        return BAD, 0
+    return GOOD, value
