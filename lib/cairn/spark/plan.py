@@ -15,10 +15,14 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cairn.archive.steps import BZIP2, DEFLATE, LZMA, STORED
 from cairn.spark.storage import Folder
 
 PIECE_BYTES = 1 << 30
 """Bytes of a container within which addressable members stay together; a streamed container stays whole."""
+
+ADDRESSED = (STORED, DEFLATE, BZIP2, LZMA)
+"""Compressions whose members are reached without inflating what lies before them (:mod:`cairn.archive.steps`)."""
 
 SMALLEST_TASK = 500
 """Entries below which a task costs more to start than it saves."""
@@ -111,6 +115,9 @@ def _ordered(entries: DataFrame, tasks: int) -> DataFrame:
         whole = F.coalesce(F.col("container"), F.col("uri"))
     if {"container", "data_offset"} <= has:
         addressed = F.col("container").isNotNull() & F.col("data_offset").isNotNull()
+        if "compression" in has:
+            # In a .tar.gz or a nested archive it counts inflated bytes: each piece would inflate from the start.
+            addressed &= F.col("compression").isin(*ADDRESSED)
         piece = F.when(addressed, F.floor(F.col("data_offset") / PIECE_BYTES)).otherwise(0)
         inner = [F.col("data_offset"), F.col("uri")]
     columns = entries.columns
