@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests" / "support"))
 
 
-hypothesis.settings.register_profile("cairn", deadline=None)  # a busy machine is no failure
+# The same examples in every run, so that a failure is of the change at hand; CAIRN_TEST_SEARCH=1 looks for new ones.
+# No deadline: a busy machine is no failure.
+hypothesis.settings.register_profile("cairn", deadline=None, derandomize="CAIRN_TEST_SEARCH" not in os.environ)
 hypothesis.settings.load_profile("cairn")
 
 

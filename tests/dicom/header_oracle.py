@@ -192,7 +192,9 @@ def expected_text(raw: bytes, vr: str, encodings: list[str] | None) -> str | lis
 def decoded_text(raw: bytes, encodings: list[str] | None) -> str:
     """Return bytes of a VR that SpecificCharacterSet governs as Unicode."""
     if encodings is not None:
-        return decode_bytes(raw, encodings, TEXT_VR_DELIMS)
+        text = decode_bytes(raw, encodings, TEXT_VR_DELIMS)
+        # Better than pydicom: the escape to GB 2312 says how to read on and is no text (PS3.5 K.2).
+        return text.replace("\x1b$)A", "") if "iso_ir_58" in encodings else text
     # Better than pydicom: undeclared UTF-8 is recognised, and an escape that means nothing stays as written.
     try:
         return raw.decode("utf-8")

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from cairn.settings import ZONES, Settings
@@ -55,6 +55,31 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
     return chosen | settings.spark.conf
 
 
+def unless_submitted(settings: Settings, name: str, scratch: str) -> dict[str, str]:
+    """Return Cairn's options without those that spark-submit, its arguments or its properties file have set.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings; their own ``spark.conf`` stays.
+    name : str
+        Application name for a submission that has none.
+    scratch : str
+        Local scratch folder of this run.
+    """
+    SparkContext._ensure_initialized()  # without a JVM, which holds what was submitted, a SparkConf is empty
+    given = SparkConf()
+    kept = {
+        option: value
+        for option, value in options(settings, scratch).items()
+        if option in settings.spark.conf or not given.contains(option)
+    }
+    named = given.get("spark.app.name") or "pyspark-shell"
+    if named == "pyspark-shell" or named.endswith(".py"):  # spark-submit's own names when nobody gave one
+        kept["spark.app.name"] = name
+    return kept
+
+
 def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
     """Return the session of one job, with the zones' tables registered.
 
@@ -73,11 +98,9 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
         A new session, or the running one.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run this Python unless the submitter said which
-    given = SparkConf()  # what spark-submit and its properties file set
-    builder = SparkSession.builder.appName(name)
-    for option, value in options(settings, scratch).items():
-        if option in settings.spark.conf or not given.contains(option):
-            builder = builder.config(option, value)
+    builder = SparkSession.builder
+    for option, value in unless_submitted(settings, name, scratch).items():
+        builder = builder.config(option, value)
     spark = builder.getOrCreate()
     register(spark, settings)
     return spark
