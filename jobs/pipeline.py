@@ -1,4 +1,4 @@
-"""Run every stage that exists, in order: inventory, headers, series."""
+"""Run every stage that exists, in order: inventory, headers, pixels, series."""
 
 from __future__ import annotations
 

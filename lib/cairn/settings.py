@@ -91,6 +91,24 @@ class Headers(Section):
     kernel_bytes: int = Field(default=32 * MIB, ge=KIB, description="Header bytes that the kernel takes at a time.")
 
 
+class Pixels(Section):
+    """Decoding and measuring pixels."""
+
+    whole_limit_bytes: int = Field(
+        default=64 * MIB, ge=KIB, description="Entries up to this size are held in memory whole; larger are streamed."
+    )
+    frame_limit_bytes: int = Field(default=1024 * MIB, ge=KIB, description="Largest decoded frame.")
+    inflated_limit_bytes: int = Field(default=1024 * MIB, ge=KIB, description="Most bytes of a deflated dataset.")
+    decode_timeout_seconds: float = Field(default=60, gt=0, description="How long one compressed frame may take.")
+    decoder_memory_bytes: int = Field(
+        default=4096 * MIB, ge=256 * MIB, description="Most memory of a worker's decoder process."
+    )
+    entries_per_task: int = Field(default=5_000, ge=1, description="Entries of one task, about.")
+    slide_frames: int = Field(default=64, ge=1, description="Frames of a whole-slide image that are measured at most.")
+    tries: int = Field(default=3, ge=1, description="How often an entry is read before it is a fault.")
+    timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for one read.")
+
+
 class Stage(Section):
     """Batches of every resumable stage."""
 
@@ -137,6 +155,7 @@ class Settings(Section):
     scratch: Scratch = Scratch()
     inventory: Inventory = Inventory()
     headers: Headers = Headers()
+    pixels: Pixels = Pixels()
     stage: Stage = Stage()
     spark: Spark = Spark()
     keys: Keys = Keys()

@@ -15,10 +15,11 @@ OPTION = "spark.sql.execution.arrow.maxRecordsPerBatch"
 @pytest.fixture
 def submit(spark) -> Iterator[Callable[[str, str], None]]:  # type: ignore[no-untyped-def]
     """Set options as spark-submit does: properties of the JVM."""
-    properties, before = spark._jvm.System, {}
+    properties = spark._jvm.System
+    before = {OPTION: properties.clearProperty(OPTION)}  # the session of the tests was started with all of Cairn's
 
     def set_one(option: str, value: str) -> None:
-        before[option] = properties.setProperty(option, value)
+        before.setdefault(option, properties.setProperty(option, value))
 
     yield set_one
     for option, value in before.items():

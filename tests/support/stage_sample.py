@@ -91,7 +91,7 @@ def sample(pause: float = 0.0) -> Stage:
         name="sample",
         work=sample_work(pause),
         targets=(HEADER_BLOB, QUARANTINE),
-        accounts=(HEADER_BLOB, QUARANTINE),
+        accounts=(HEADER_BLOB.name, QUARANTINE.name),
         candidates=archive_candidates,
         settled=settled_in("sample", HEADER_BLOB, retried=("READ_FAILED",)),
     )

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job
+from cairn.pipelines.pixels import read_pixels
 from cairn.pipelines.series import run_series
 from cairn.pipelines.summary import Account, account
 from cairn.spark.store import Store
@@ -30,6 +31,10 @@ class Done:
         CPU seconds of the headers stage, workers and JVM together; None where they cannot be told.
     worker_cpu_seconds : float
         Those of its Python workers alone.
+    measured, unmeasured : int
+        Entries whose pixels this run measured, and those that it put into quarantine.
+    pixel_cpu_seconds : float
+        CPU seconds of the pixel stage's workers and decoders.
     series, studies : int
         Rows of the two tables.
     """
@@ -38,6 +43,9 @@ class Done:
     read: int
     header_cpu_seconds: float | None
     worker_cpu_seconds: float
+    measured: int
+    unmeasured: int
+    pixel_cpu_seconds: float
     series: int
     studies: int
 
@@ -50,6 +58,12 @@ class Done:
             if self.header_cpu_seconds:
                 told += f", {self.read / self.header_cpu_seconds:,.0f} with the JVM and its start"
             out.append(told)
+        if self.measured:
+            rate = self.measured / self.pixel_cpu_seconds
+            out.append(
+                f"pixels measured in this run {self.measured:,}, quarantined {self.unmeasured:,}: "
+                f"{rate:,.0f} entries per CPU second of the workers"
+            )
         return out
 
     def counts(self) -> dict[str, object]:
@@ -71,7 +85,7 @@ def worker_cpu(store: Store, run: str) -> float:
 
 
 def run_stages(job: Job, roots: Sequence[str]) -> Done:
-    """Run inventory, headers and series.
+    """Run inventory, headers, pixels and series.
 
     Parameters
     ----------
@@ -88,12 +102,16 @@ def run_stages(job: Job, roots: Sequence[str]) -> Done:
     store = job.store
     take_inventory(store, job.run("inventory"), job.folder("inventory"), job.stream, roots)
     headers = read_headers(store, job.run("headers"), job.folder("headers"), job.stream)
+    pixels = read_pixels(store, job.run("pixels"), job.folder("pixels"), job.stream)
     described = run_series(store, job.run("series"))
     return Done(
         account(store),
         headers.counts["entries"],
         headers_cpu(store, headers.id),
         worker_cpu(store, headers.id),
+        pixels.counts.get("measured", 0),
+        pixels.counts.get("quarantine", 0),
+        worker_cpu(store, pixels.id),
         described.series,
         described.studies,
     )

@@ -17,9 +17,9 @@ from cairn.archive.entry import EntryAddress
 from cairn.archive.reader import read_entries
 from cairn.dicom.kernel import HeaderKernel, KernelLimits
 from cairn.dicom.reading import HeaderBytes, HeaderReader, ReadLimits
-from cairn.errors import CONDITIONS, EntryError
+from cairn.errors import EntryError
+from cairn.pipelines.entry_rows import addresses, failed_rows, table_of
 from cairn.settings import Headers
-from cairn.tables.contract import Contract
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
 from cairn.tables.quarantine import QUARANTINE
@@ -80,7 +80,7 @@ class HeaderTask:
             Table name and rows. Every entry is in exactly one of ``instance`` (with its ``header_blob``) and
             ``quarantine``.
         """
-        for chunk in self._chunks(_addresses(batches)):
+        for chunk in self._chunks(addresses(batches)):
             yield from self._parse(chunk)
 
     def _chunks(self, entries: Iterable[list[EntryAddress]]) -> Iterator[_Chunk]:
@@ -116,7 +116,7 @@ class HeaderTask:
                 yield HEADER_BLOB.name, self._blobs(headers, batch.transfer_syntax_uids, common)
                 yield INSTANCE.name, self._instances(batch.table, batch.parsers, common)
         if failed:
-            yield QUARANTINE.name, self._quarantined(failed)
+            yield QUARANTINE.name, failed_rows(failed, STAGE, self.run)
 
     def _common(self, entries: list[EntryAddress], headers: list[HeaderBytes]) -> dict[str, pa.Array]:
         """Return the columns that `header_blob` and `instance` share."""
@@ -141,43 +141,14 @@ class HeaderTask:
             "header_sha256": pa.array([header.sha256() for header in headers], pa.string()),
             "holes": pa.array(holes, HEADER_BLOB.column("holes").type),
         }
-        return _table(HEADER_BLOB, columns)
+        return table_of(HEADER_BLOB, columns)
 
     def _instances(self, parsed: pa.Table, parsers: list[str], common: dict[str, pa.Array]) -> pa.Table:
         columns = {name: parsed.column(name) for name in parsed.column_names}
         # Which of several entries with one SOP Instance UID is primary is decided afterwards, over the whole table.
         columns["is_primary"] = pa.array(np.ones(parsed.num_rows, bool))
         columns["parser"] = pa.array(parsers, pa.string())
-        return _table(INSTANCE, {**columns, **common})
-
-    def _quarantined(self, failed: list[tuple[EntryAddress, str]]) -> pa.Table:
-        """Return one row per entry that failed; its detail is what to do about it."""
-        codes = [code for _, code in failed]
-        columns = {
-            "uri": pa.array([entry.uri for entry, _ in failed], pa.string()),
-            "stage": pa.array([STAGE] * len(failed), pa.string()),
-            "content_version": pa.array([entry.content_version for entry, _ in failed], pa.string()),
-            "code": pa.array(codes, pa.string()),
-            "message": pa.array([CONDITIONS[code].message for code in codes], pa.string()),
-            "detail": pa.array([CONDITIONS[code].remedy for code in codes], pa.string()),
-            "file_size": pa.array([entry.size for entry, _ in failed], pa.int64()),
-            "run": pa.array([self.run] * len(failed), pa.string()),
-        }
-        return _table(QUARANTINE, columns)
-
-
-def _table(contract: Contract, columns: dict[str, pa.Array]) -> pa.Table:
-    """Return `columns` in a contract's order and schema."""
-    return pa.Table.from_arrays([columns[column.name] for column in contract.columns], schema=contract.arrow_schema)
-
-
-def _addresses(batches: Iterable[pa.RecordBatch]) -> Iterator[list[EntryAddress]]:
-    names = list(EntryAddress.__slots__)
-    for batch in batches:
-        modified = batch.column(batch.schema.get_field_index("modified")).cast(pa.int64())
-        columns = {name: batch.column(batch.schema.get_field_index(name)) for name in names}
-        columns["modified"] = modified
-        yield [EntryAddress(*row) for row in zip(*(columns[name].to_pylist() for name in names), strict=True)]
+        return table_of(INSTANCE, {**columns, **common})
 
 
 @lru_cache(maxsize=1)

@@ -53,7 +53,7 @@ def read_headers(store: Store, run: Run, scratch: Folder, stream: TextIO) -> Run
         name=STAGE,
         work=HeaderWork(store.settings.headers, run.id),
         targets=(HEADER_BLOB, INSTANCE, QUARANTINE),
-        accounts=(INSTANCE, QUARANTINE),
+        accounts=(INSTANCE.name, QUARANTINE.name),
         candidates=archive_candidates,
         settled=settled_in(STAGE, INSTANCE, RETRIED),
     )

@@ -232,7 +232,9 @@ class _Inventory:
             [(code, condition.message, condition.remedy) for code, condition in CONDITIONS.items()],
             "code STRING, message STRING, detail STRING",
         )
-        rows = wanted.join(F.broadcast(told), "code").withColumns({"stage": F.lit(STAGE), "run": F.lit(self._run.id)})
+        constant = {"stage": STAGE, "run": self._run.id, "algorithm_version": None}
+        rows = wanted.join(F.broadcast(told), "code")
+        rows = rows.withColumns({name: F.lit(value).cast("string") for name, value in constant.items()})
         self._store.upsert(QUARANTINE, rows.select(*[c.name for c in QUARANTINE.columns]), unique=True)
 
     def _kept(self, frame: DataFrame, name: str) -> DataFrame:

@@ -45,10 +45,7 @@ def refresh_primary(store: Store, since: dict[str, int]) -> int:
     rows = changed.select("uri", F.col("new_primary").alias("is_primary"), F.col("new_findings").alias("findings"))
     count = rows.count()
     if count:
-        rest = instances.drop("is_primary", "findings")
-        others = [name for name in rest.columns if name != "uri"]
-        whole = rest.join(rows, "uri").select(*instances.columns)
-        store.upsert(INSTANCE, whole, unique=True, ignore=others)
+        store.update(INSTANCE, rows)
     return count
 
 

@@ -1,8 +1,8 @@
 """`series` and `study`: who is primary, which series and studies changed, describe them anew, write what differs.
 
-Incremental by Delta's change data feed: only series and studies with an instance that was added, changed or removed
-since the versions that the last run recorded. Without such a record everything is described anew; rows that come out
-the same are not written, so both ways lead to the same tables.
+Incremental by Delta's change data feed: only series and studies with an instance, or measures of its pixels, that were
+added, changed or removed since the versions that the last run recorded. Without such a record everything is described
+anew; rows that come out the same are not written, so both ways lead to the same tables.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from cairn.pipelines.primary import refresh_primary
 from cairn.pipelines.series_aggregate import series_rows, study_rows
+from cairn.pipelines.series_pixels import series_of_changed, with_pixels
 from cairn.spark.ledger import Run, recorded, version_read
 from cairn.spark.liveness import StageLock
 from cairn.spark.storage import Folder
@@ -21,6 +22,7 @@ from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.contract import Contract
 from cairn.tables.instance import INSTANCE
+from cairn.tables.pixel_statistics import PIXEL_STATISTICS
 from cairn.tables.series import SERIES
 from cairn.tables.study import STUDY_TABLE
 
@@ -79,7 +81,8 @@ def run_series(store: Store, run: Run) -> Refreshed:
     locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
     lock = StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
     with lock, recorded(store, run):
-        known = {table.full_name: version_read(store, run.job, table.full_name) for table in (INSTANCE, ARCHIVE_ENTRY)}
+        sources = (INSTANCE, ARCHIVE_ENTRY, PIXEL_STATISTICS)
+        known = {table.full_name: version_read(store, run.job, table.full_name) for table in sources}
         done = refresh(store, {name: version for name, version in known.items() if version is not None})
         run.count({field.name: getattr(done, field.name) for field in fields(done) if field.name != "seen"})
         run.versions_read.update(done.seen)
@@ -115,25 +118,37 @@ def refresh(store: Store, since: dict[str, int]) -> Refreshed:
     version = store.version(INSTANCE)
     if version is None:
         raise RuntimeError("instance has no version although it was read")
-    if since.get(INSTANCE.full_name) != version:
+    pixels = store.version(PIXEL_STATISTICS)
+    seen = {INSTANCE.full_name: version, ARCHIVE_ENTRY.full_name: entries, PIXEL_STATISTICS.full_name: pixels}
+    if any(since.get(name) != seen[name] for name in (INSTANCE.full_name, PIXEL_STATISTICS.full_name)):
         instances = store.read(INSTANCE, version)
-        touched = touched_keys(store, since.get(INSTANCE.full_name), version)
-        describe(store, SERIES, instances, touched)
+        statistics = None if pixels is None else store.read(PIXEL_STATISTICS, pixels)
+        touched = touched_keys(store, since, seen)
+        describe(store, SERIES, instances, touched, statistics)
         describe(store, STUDY_TABLE, instances, touched)
-    seen = {INSTANCE.full_name: version} | ({} if entries is None else {ARCHIVE_ENTRY.full_name: entries})
-    return Refreshed(seen, changes, **_counts(store, version))
+    known = {name: number for name, number in seen.items() if number is not None}
+    return Refreshed(known, changes, **_counts(store, version))
 
 
-def touched_keys(store: Store, since: int | None, version: int) -> DataFrame | None:
-    """Return series and studies with a changed instance, both before and after the change; None for all of them.
+def touched_keys(store: Store, since: dict[str, int], seen: dict[str, int | None]) -> DataFrame | None:
+    """Return series and studies with a changed instance or measure, before and after the change; None for all of them.
 
     All of them also when the change data since then is no longer kept.
     """
-    oldest = oldest_change(store, INSTANCE)
-    if since is None or since + 1 < oldest:
-        return None
-    changes = store.changes(INSTANCE, since + 1).where(F.col("_commit_version") <= version)
-    return changes.select(SERIES_KEY, STUDY_KEY).distinct()
+    touched = None
+    for contract in (INSTANCE, PIXEL_STATISTICS):
+        version, last = seen[contract.full_name], since.get(contract.full_name)
+        if version == last:
+            continue
+        if version is None or last is None or last + 1 < oldest_change(store, contract):
+            return None
+        changes = store.changes(contract, last + 1).where(F.col("_commit_version") <= version)
+        if contract is PIXEL_STATISTICS:
+            keys = series_of_changed(changes, store.read(INSTANCE, seen[INSTANCE.full_name]))
+        else:
+            keys = changes.select(SERIES_KEY, STUDY_KEY).distinct()
+        touched = keys if touched is None else touched.unionByName(keys).distinct()
+    return touched
 
 
 def oldest_change(store: Store, contract: Contract) -> int:
@@ -144,10 +159,19 @@ def oldest_change(store: Store, contract: Contract) -> int:
     return min(row["version"] for row in history.agg(F.min("version").alias("version")).collect())
 
 
-def describe(store: Store, contract: Contract, instances: DataFrame, touched: DataFrame | None) -> None:
+def describe(
+    store: Store,
+    contract: Contract,
+    instances: DataFrame,
+    touched: DataFrame | None,
+    statistics: DataFrame | None = None,
+) -> None:
     """Write the rows of `series` or `study` for the touched keys, and delete those whose instances have all gone."""
     key = contract.key[0]
-    make = series_rows if contract is SERIES else study_rows
+
+    def make(some: DataFrame) -> DataFrame:
+        return with_pixels(series_rows(some), some, statistics) if contract is SERIES else study_rows(some)
+
     if touched is not None:
         touched = touched.where(F.col(key).isNotNull()).select(key).distinct()
         instances = instances.join(touched, key, "left_semi")

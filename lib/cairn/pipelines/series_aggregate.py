@@ -45,6 +45,25 @@ FRAME_PLACE = {
 }
 
 
+FLAGGED = (
+    "uri", "is_primary", "series_instance_uid", "study_instance_uid", "patient_id", "modality", "rows", "columns",
+    "number_of_frames", "image_type", "series_description", "findings", "file_size", "burned_in_annotation",
+    "sop_class_uid", "transfer_syntax_uid", "acquisition_date", "acquisition_time", "acquisition_date_time",
+    "contrast_bolus_agent", "contrast_bolus_agent_administered", "contrast_bolus_agent_sequence_code_value",
+    "body_part_examined", "frame_of_reference_uid",
+)  # fmt: skip
+"""Columns that counts and flags look at."""
+
+PLACED = ("image_orientation_patient", "image_position_patient", "pixel_spacing", "header", *PHASE)
+"""Columns that the geometry looks at, beside some of those."""
+
+
+def _narrow(instances: DataFrame, *columns: Iterable[str]) -> DataFrame:
+    """Return only some columns: Spark plans, and carries through every join, what is selected; all take minutes."""
+    wanted = {name for names in columns for name in names}
+    return instances.select(*(name for name in instances.columns if name in wanted))
+
+
 def series_rows(instances: DataFrame) -> DataFrame:
     """Return the rows of `series` for the series of some instances.
 
@@ -56,9 +75,10 @@ def series_rows(instances: DataFrame) -> DataFrame:
     Returns
     -------
     DataFrame
-        As :data:`cairn.tables.series.SERIES`; instances without SeriesInstanceUID are in none.
+        As :data:`cairn.tables.series.SERIES`, its pixel columns NULL; instances without SeriesInstanceUID are in none.
     """
-    counted = with_flags(instances).where("series_instance_uid IS NOT NULL")
+    attributes = [column.name for column in (*series_table.COMPARED, *series_table.SAMPLED)]
+    counted = with_flags(_narrow(instances, FLAGGED, attributes)).where("series_instance_uid IS NOT NULL")
     facts = counted.groupBy("series_instance_uid").agg(
         *_attributes(series_table.COMPARED, series_table.SAMPLED),
         *_counts(),
@@ -76,6 +96,7 @@ def series_rows(instances: DataFrame) -> DataFrame:
         {column.name: F.coalesce(F.col(column.name), F.lit(0)) for column in GEOMETRY if not column.nullable}
     )
     joined = _with_disagreements(joined, series_table.COMPARED).withColumns(_localizer())
+    joined = joined.withColumns({column.name: F.lit(None) for column in series_table.PIXELS})
     return _in_contract(joined, SERIES)
 
 
@@ -92,7 +113,8 @@ def study_rows(instances: DataFrame) -> DataFrame:
     DataFrame
         As :data:`cairn.tables.study.STUDY_TABLE`; instances without StudyInstanceUID are in none.
     """
-    counted = with_flags(instances).where("study_instance_uid IS NOT NULL")
+    attributes = [column.name for column in (*study_table.COMPARED, *study_table.SAMPLED)]
+    counted = with_flags(_narrow(instances, FLAGGED, attributes)).where("study_instance_uid IS NOT NULL")
     facts = counted.groupBy("study_instance_uid").agg(
         *_attributes(study_table.COMPARED, study_table.SAMPLED),
         *_counts(),
@@ -212,6 +234,7 @@ def _in_contract(rows: DataFrame, contract: Contract) -> DataFrame:
 
 def geometry_rows(instances: DataFrame) -> DataFrame:
     """Return the geometry of each series: planes hashed by series, sorted, and described by :func:`describe_series`."""
+    instances = _narrow(instances, FLAGGED, PLACED)
     planes = image_planes(instances).unionByName(frame_planes(instances))
     by_series = planes.repartition("series_instance_uid").sortWithinPartitions("series_instance_uid")
     fields = ", ".join(f"{c.name} {sql_type(c.type)}" for c in GEOMETRY)

@@ -12,7 +12,8 @@ OUTLIER_DEVIATIONS = 3.5
 """Iglewicz and Hoaglin 1993: a modified z-score above it is an outlier."""
 _MAD_TO_DEVIATION = 0.6745
 _OUTLYING = ("mean", "standard_deviation", "sharpness", "noise")
-_VOLUMES = ("hu_air", "hu_lung", "hu_fat", "hu_soft_tissue", "hu_bone", "hu_metal")
+VOLUMES = ("hu_air", "hu_lung", "hu_fat", "hu_soft_tissue", "hu_bone", "hu_metal")
+"""Columns of ``pixel_statistics`` that become volumes."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _volumes(
         return {}
     voxel = pixel_area * slice_spacing / 1000.0
     out = {}
-    for band in _VOLUMES:
+    for band in VOLUMES:
         voxels = (
             row[band] * row["rows"] * row["columns"] * row["frames_measured"] * (1.0 - (row["padding_fraction"] or 0.0))
             for row in rows

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import struct
 import time
+from typing import TextIO
 
 import numpy as np
 
+from cairn.dicom.compiled import cache_folder
 from cairn.pixels.reader import PixelReader
 
 _TYPES = (("u1", 0), ("i1", 1), ("u2", 0), ("i2", 1), ("u4", 0), ("i4", 1))
@@ -52,6 +54,19 @@ def warm() -> float:
             reader(_Bytes(smallest_image(8 * int(dtype[1]), signed)))
         reader(_Bytes(smallest_image(8, 0, 3)))
     return time.perf_counter() - began
+
+
+def ensure_compiled(stream: TextIO) -> None:
+    """Compile the loops now when that has not been done: before many tasks would each do it at once.
+
+    Parameters
+    ----------
+    stream : text stream
+        Is told what takes so long.
+    """
+    if not any(cache_folder().rglob("kernels.*.nbi")):
+        print("pixels: compiling the loops over pixels, once per machine and version", file=stream, flush=True)
+        warm()
 
 
 if __name__ == "__main__":

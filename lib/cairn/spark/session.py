@@ -67,7 +67,10 @@ def unless_submitted(settings: Settings, name: str, scratch: str) -> dict[str, s
     scratch : str
         Local scratch folder of this run.
     """
-    SparkContext._ensure_initialized()  # without a JVM, which holds what was submitted, a SparkConf is empty
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        # spark-submit has started the JVM, which holds what was submitted; unconnected to it a SparkConf is empty.
+        # Elsewhere the JVM starts with what is chosen here: later is too late for some options, such as its memory.
+        SparkContext._ensure_initialized()
     given = SparkConf()
     kept = {
         option: value

@@ -50,24 +50,27 @@ class Stage:
         What a worker does with batches of entries; picklable.
     targets : tuple of Contract
         Tables that the work writes.
-    accounts : tuple of Contract
-        Those among them in which every entry has exactly one row, taken together: what was parsed and what was
-        quarantined.
+    accounts : tuple of str
+        Names of tables and of further counts of the work which, added up, count every entry exactly once: what was
+        parsed and what was quarantined.
     candidates : callable
         Returns the entries of the source (``uri``, ``content_version``, and the columns that the work needs).
     settled : callable
         Returns (``uri``, ``content_version``) of what needs no work any more.
     source : Contract
         The table whose version the ledger notes.
+    entries_per_task : int or None
+        For work that takes far longer an entry than reading a header; None: as in the settings' section ``stage``.
     """
 
     name: str
     work: Work
     targets: tuple[Contract, ...]
-    accounts: tuple[Contract, ...]
+    accounts: tuple[str, ...]
     candidates: Callable[[Store], DataFrame]
     settled: Callable[[Store], DataFrame]
     source: Contract = ARCHIVE_ENTRY
+    entries_per_task: int | None = None
 
 
 def archive_candidates(store: Store) -> DataFrame:
@@ -144,7 +147,7 @@ def run_stage(stage: Stage, store: Store, run: Run, scratch: Folder, stream: Tex
 def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:
     candidates = stage.candidates(store)
     todo = plan.pending(candidates, stage.settled(store))
-    limit = store.settings.stage.entries_per_task
+    limit = stage.entries_per_task or store.settings.stage.entries_per_task
     return plan.write(todo, candidates.count(), folder, limit, lambda entries: _forget(stage, store, entries))
 
 
@@ -226,7 +229,7 @@ class _Batches:
                 counts[row["table"]] += row["rows"]
             counts.update(json.loads(row["counts"] or "{}"))
         entries = sum(row["entries"] or 0 for row in rows)
-        accounted = sum(counts[contract.name] for contract in self._stage.accounts)
+        accounted = sum(counts[name] for name in self._stage.accounts)
         if accounted != entries:
             raise CairnError("ENTRIES_LOST", stage=self._stage.name, given=entries, accounted=accounted)
         return dict(adds), counts, entries
@@ -271,7 +274,8 @@ def as_cairn_error(text: str, stage: str) -> CairnError:
     for sign, why in SIGNS.items():
         if sign in text:
             return CairnError("STAGE_FAILED", stage=stage, why=why)
-    kinds = re.findall(r"\b([A-Z]\w+(?:Error|Exception))\b", text)  # names of types hold no value
+    kinds = re.findall(r"\[([A-Z][A-Z_.]+)\]", text)  # names of Spark's conditions and of types hold no value
+    kinds += re.findall(r"\b([A-Z]\w+(?:Error|Exception))\b", text)
     why = f"Spark could not finish the job ({', '.join(dict.fromkeys(kinds[:5]))})"
     return CairnError("STAGE_FAILED", stage=stage, why=why)
 

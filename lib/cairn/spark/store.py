@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -174,6 +174,20 @@ class Store:
         values = {quoted(c.name): f"s.{quoted(c.name)}" for c in contract.columns}
         self._guarded(contract, lambda: merge.whenNotMatchedInsert(values=values).execute())
 
+    def update(self, contract: Contract, frame: DataFrame) -> None:
+        """Set some columns of rows that are there; a key that the table lacks changes nothing.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table.
+        frame : DataFrame
+            The key columns, unique, and those to set.
+        """
+        columns = {quoted(name): f"s.{quoted(name)}" for name in frame.columns if name not in contract.key}
+        merge = self._merge_into(contract, frame).whenMatchedUpdate(set=columns)
+        self._guarded(contract, lambda: merge.execute())
+
     def delete_keys(self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()) -> None:
         """Delete the rows whose `on` columns (the key unless given) occur in `keys`; doing it twice changes nothing."""
         names = list(on or contract.key)
@@ -249,12 +263,8 @@ class Store:
             raise CairnError(
                 "CONTRACT_BROKEN", table=contract.full_name, why=f"({', '.join(contract.key)}) is not unique"
             )
-        required = [c.name for c in contract.columns if is_required(contract, c)]
-        for name in required:  # Delta checks NOT NULL columns itself, except those that came by evolution
-            refusal = f"[CONTRACT_BROKEN] NULL in column {name}"
-            checked = F.when(F.col(quoted(name)).isNull(), F.raise_error(F.lit(refusal))).otherwise(F.col(quoted(name)))
-            ordered = ordered.withColumn(name, checked)
-        return ordered
+        # In one projection: each further one has Spark analyse the whole plan again.
+        return ordered.select(*(_guarded_column(c.name, is_required(contract, c)) for c in contract.columns))
 
     def _merge_into(self, contract: Contract, source: DataFrame, on: Sequence[str] = ()):  # type: ignore[no-untyped-def]
         from delta.tables import DeltaTable
@@ -297,6 +307,16 @@ def schema_fault(given: StructType, wanted: StructType) -> str:
         if have[name].simpleString() != kind.simpleString():
             return f"column {name} is {have[name].simpleString()}, not {kind.simpleString()}"
     return ""
+
+
+def _guarded_column(name: str, required: bool) -> Column:
+    """Return a column that raises on NULL where none may be.
+
+    Delta checks NOT NULL columns itself, except those that came by evolution.
+    """
+    value = F.col(quoted(name))
+    refusal = F.raise_error(F.lit(f"[CONTRACT_BROKEN] NULL in column {name}"))
+    return F.when(value.isNull(), refusal).otherwise(value).alias(name) if required else value
 
 
 def _file_of(token: Token) -> str:

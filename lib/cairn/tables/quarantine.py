@@ -19,6 +19,7 @@ QUARANTINE = Contract(
         Column("message", pa.string(), "The condition in words; never a value out of the entry.", "keep"),
         Column("detail", pa.string(), "Where or how, e.g. a tag or an offset; never a value out of the entry.", "keep"),
         Column("file_size", pa.int64(), "Size of the entry, bytes, when known.", "keep"),
+        Column("algorithm_version", pa.string(), "Versions of what was tried, where a new one tries again (pixels); else NULL.", "keep"),
         Column("run", pa.string(), "Run that wrote the row.", nullable=False),
     ),
     statistics=("uri", "stage", "code", "run"),

@@ -113,6 +113,26 @@ LOCALIZER = (
     Column("localizer", pa.bool_(), "Whether it is a localizer; localizer_basis says why.", "keep", nullable=False),
     Column("localizer_basis", pa.string(), "header (Image Type or Series Description) or geometry; NULL when it is none.", "keep"),
 )
+PIXELS = (
+    Column("measured_images", pa.int64(), "Primary images whose pixels were measured; NULL before the pixel stage.", "keep"),
+    Column("measured_frames", pa.int64(), "Frames measured of those.", "keep"),
+    Column("pixel_rescaled", pa.bool_(), "Whether the four columns below are in rescaled units (HU for CT) or stored values.", "keep"),
+    Column("pixel_minimum", pa.float64(), "Smallest value over all images.", "keep"),
+    Column("pixel_maximum", pa.float64(), "Greatest value over all images.", "keep"),
+    Column("pixel_mean", pa.float64(), "Mean over all images.", "keep"),
+    Column("pixel_standard_deviation", pa.float64(), "Population standard deviation over all images.", "keep"),
+    Column("volume_air", pa.float64(), "CT: millilitres below -900 HU; NULL without one pixel spacing and slice spacing.", "keep"),
+    Column("volume_lung", pa.float64(), "CT: millilitres from -900 to below -500 HU.", "keep"),
+    Column("volume_fat", pa.float64(), "CT: millilitres from -190 to below -30 HU.", "keep"),
+    Column("volume_soft_tissue", pa.float64(), "CT: millilitres from -30 to below 150 HU.", "keep"),
+    Column("volume_bone", pa.float64(), "CT: millilitres from 150 to below 3000 HU; contrast agent is in it.", "keep"),
+    Column("volume_metal", pa.float64(), "CT: millilitres from 3000 HU.", "keep"),
+    Column("blank_frames", pa.int64(), "Frames whose samples are all equal.", "keep"),
+    Column("duplicate_images", pa.int64(), "Images whose decoded pixels another image of the series has too.", "keep"),
+    Column("outlier_frames", pa.int64(), "Frames that stand out in mean, deviation, sharpness or noise (modified z-score above 3.5).", "keep"),
+    Column("outliers", pa.list_(pa.struct([pa.field("uri", pa.string()), pa.field("frame", pa.int32())])), "Which frames those are: entry and frame number."),
+)
+"""What the pixels of its primary images say together (:mod:`cairn.pixels.series_features`)."""
 # fmt: on
 
 SERIES = Contract(
@@ -121,7 +141,7 @@ SERIES = Contract(
     grain="one SeriesInstanceUID",
     key=("series_instance_uid",),
     comment="Series of primary instances: attributes, counts, geometry, and where the images disagree.",
-    columns=(*KEY_ATTRIBUTES, *COMPARED, *COUNTS, *LOCALIZER, *GEOMETRY, *SAMPLED),
+    columns=(*KEY_ATTRIBUTES, *COMPARED, *COUNTS, *LOCALIZER, *GEOMETRY, *PIXELS, *SAMPLED),
     clustered_by=("modality", "study_date"),
     statistics=("series_instance_uid", "study_instance_uid", "patient_id"),
 )
