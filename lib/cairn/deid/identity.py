@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from cairn.deid.decisions import ISSUER, MEDIA_TYPE, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
+from cairn.ehr.chi import is_chi
 
 _FACTS = frozenset({SOP_CLASS, MEDIA_TYPE})
 _UIDS = frozenset({SOP_INSTANCE, STUDY, SERIES})
@@ -16,7 +16,6 @@ _PLACES = frozenset({ISSUER, 0x00080080, 0x00081010})
 
 _SPLIT = re.compile(rb"[\^=\\ ,;/()\[\]\0]+")
 _CHI = re.compile(r"\d{6}[ -]?\d{4}")
-_WEIGHTS = range(10, 1, -1)
 
 
 class PersonOf(Protocol):
@@ -46,14 +45,7 @@ def chi_of(text: str) -> str | None:
     if not _CHI.fullmatch(stripped):
         return None
     digits = re.sub(r"\D", "", stripped)
-    try:
-        datetime.date(2000 + int(digits[4:6]), int(digits[2:4]), int(digits[:2]))
-    except ValueError:
-        return None
-    numbers = [int(digit) for digit in digits]
-    eleven = -sum(weight * number for weight, number in zip(_WEIGHTS, numbers, strict=False)) % 11
-    doubled = sum(sum(divmod(2 * n, 10)) if i % 2 == 0 else n for i, n in enumerate(reversed(numbers[:9])))
-    return digits if numbers[9] in (eleven, -doubled % 10) else None
+    return digits if is_chi(digits) else None
 
 
 class OwnTokens:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cairn.ehr.chi import modulus_11_digit
 from cairn.synthetic.draws import Draws
 
 FIRST_BIRTH = dt.date(1921, 1, 1)
@@ -93,13 +94,6 @@ class Person:
         return f"{latin}={self.other_script}" if self.other_script else latin
 
 
-def chi_check_digit(stem: str) -> str | None:
-    """Return the modulus 11 check digit of nine digits, None for a stem that is never issued."""
-    total = sum(int(digit) * weight for digit, weight in zip(stem, range(10, 1, -1), strict=True))
-    check = (11 - total % 11) % 11
-    return None if check == 10 else str(check)
-
-
 @cache
 def _tails() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the thousand three-digit tails in scattered order, and their share of the weighted sum."""
@@ -114,7 +108,7 @@ def issuable_chi(date: dt.date, order: int) -> str:
     tails, sums = _tails()
     tail = tails[np.flatnonzero((base + sums) % 11 != 1)[order]]
     nine = f"{stem}{tail:03d}"
-    return f"{nine}{chi_check_digit(nine)}"
+    return f"{nine}{modulus_11_digit(nine)}"
 
 
 def _birth(seed: int, index: int) -> tuple[dt.date, int]:

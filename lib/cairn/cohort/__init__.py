@@ -1,0 +1,1 @@
+"""Cohorts: definition, checks, meaning."""
