@@ -144,6 +144,14 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "DEID_OWN_VALUE": Condition(
         "A value that no rule acts on held an identifying value of its own file; it was cleaned.", "Nothing to do."
     ),
+    "DEID_LEAK": Condition(
+        "The verifier found an identifying value in what de-identification made; it is withheld.",
+        "Report the entry id and the places in the verifier's report to the developers.",
+    ),
+    "DEID_UID_CLASH": Condition(
+        "Another entry has the same SOPInstanceUID beyond; this one stays.",
+        "Run series, which decides which entry of a repeated image is primary, then deidentify again.",
+    ),
     "PIXELS_UNDESCRIBED": Condition(
         "Rows, Columns, Bits Allocated or Samples per Pixel are missing or impossible.", "Ask the source for the file."
     ),
@@ -197,6 +205,23 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The decoder did not come to an end within the limit and was stopped.",
         "Raise the limit if the machine is slow; else the file is damaged or hostile.",
     ),
+    "CHI_MISSING": Condition("The row names no person.", "Nothing to do where it holds totals; else ask the source."),
+    "CHI_BLANK": Condition("The person's number is blank.", "Ask the source."),
+    "CHI_TOO_SHORT": Condition("The CHI has too few digits.", "Ask the source; nine digits are completed."),
+    "CHI_TOO_LONG": Condition("The CHI has too many digits.", "Ask the source."),
+    "CHI_NOT_DIGITS": Condition(
+        "The CHI holds characters other than digits.", "Map it as a local number if it is one."
+    ),
+    "CHI_DATE": Condition("The CHI does not begin with a date; placeholders look so.", "Ask the source."),
+    "CHI_CHECK_DIGIT": Condition("The check digit of the CHI is wrong by modulus 11 and 10.", "Ask the source."),
+    "EHR_ROW_WIDTH": Condition("The row has more or fewer fields than the header.", "Ask the source; quote the text."),
+    "EHR_REQUIRED": Condition("A field without which the record means nothing is empty.", "Ask the source."),
+    "EHR_DATE": Condition("The date has none of the forms that the mapping names.", "Add the form to the mapping."),
+    "EHR_NUMBER": Condition("The value is no number.", "Correct the mapping's kind, or ask the source."),
+    "EHR_VALUE_UNKNOWN": Condition("The value is none of those that the mapping lists.", "Add it to the mapping."),
+    "EHR_CODE": Condition("The value has not the form of its code system.", "Correct the mapping, or ask the source."),
+    "EHR_ENCODING": Condition("The value holds bytes outside the encoding.", "Correct the mapping's encoding."),
+    "EHR_ALIAS_LOOP": Condition("Replaced numbers point at each other in a circle.", "Ask the register."),
 }
 
 # Faults of the request or the environment: what a job ends with.
@@ -307,6 +332,11 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         EXIT_ENVIRONMENT,
     ),
     "NO_DISK": Condition("There is no space left at {path}.", "Free some space and run again.", EXIT_ENVIRONMENT),
+    "KEYS_UNSET": Condition(
+        "Nothing says where the keys lie.",
+        "Give --keys DIR, or the setting keys.directory; keys make makes one.",
+        EXIT_USAGE,
+    ),
     "KEY_MISSING": Condition(
         "There is no key at {path}.", "Make it by the job keys (keys make), or correct --keys.", EXIT_USAGE
     ),
@@ -337,8 +367,45 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "{nearest} conf/deid/README.md tells what a rule may say.",
         EXIT_USAGE,
     ),
+    "RULE_MISSING": Condition(
+        "The table {table} has columns without a de-identification rule: {columns}.",
+        "Add them to the table's contract, each with its rule; nothing crosses until then.",
+        EXIT_GATE,
+    ),
+    "OPT_OUTS_UNREADABLE": Condition(
+        "The list of opt-outs {path} cannot be read.", "Correct the path; it is UTF-8 text, one CHI a line.", EXIT_USAGE
+    ),
+    "OPT_OUTS_INVALID": Condition(
+        "The list of opt-outs {path} has {count} lines that are no CHI: {lines}.",
+        "Correct them: who cannot be recognised could cross by mistake.",
+        EXIT_USAGE,
+    ),
     "UNKNOWN_TAG": Condition(
         "{name!r} is no tag and no keyword.", "{nearest} Write (0010,0010), 00100010 or PatientName.", EXIT_USAGE
+    ),
+    "MAPPING_UNREADABLE": Condition(
+        "The mapping {path} cannot be read: {why}.", "Correct it; conf/ehr holds examples.", EXIT_USAGE
+    ),
+    "MAPPING_RULE": Condition(
+        "The mapping {path} is wrong at {place}: {why}.",
+        "{nearest} docs/health-records.md tells what a mapping may say.",
+        EXIT_USAGE,
+    ),
+    "MAPPING_COLUMNS": Condition(
+        "The source lacks {columns} that mapping {mapping} needs.",
+        "{nearest} Choose another mapping, or name the source's columns in it.",
+        EXIT_USAGE,
+    ),
+    "COHORT_UNREADABLE": Condition(
+        "The definition {path} cannot be read: {why}.", "Correct it; conf/cohorts holds examples.", EXIT_USAGE
+    ),
+    "COHORT_RULE": Condition(
+        "{path}:{line}: {place}: {why}.", "{nearest} docs/cohorts.md tells the language.", EXIT_USAGE
+    ),
+    "CODELIST_UNREADABLE": Condition(
+        "The code list {path} cannot be read: {why}.",
+        "Correct it; docs/cohorts.md tells the columns of a code list.",
+        EXIT_USAGE,
     ),
 }
 
