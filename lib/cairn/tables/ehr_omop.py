@@ -25,29 +25,37 @@ EHR_OMOP_PERSON = records("omop_person", "one person", "OMOP person.",
     whole("month_of_birth", "Month of birth."), whole("day_of_birth", "Day of birth."),
     whole("race_concept_id", "Race."), whole("ethnicity_concept_id", "Ethnicity."))
 EHR_OMOP_OBSERVATION_PERIOD = records("omop_observation_period", "one period under observation", "OMOP observation_period.",
+    Column("observation_period_id", INT, "Number of the record in its source.", "drop"),
     date("observation_period_start_date", "Start."), date("observation_period_end_date", "End."), whole("period_type_concept_id", "Kind."))
 EHR_OMOP_VISIT = records("omop_visit_occurrence", "one visit", "OMOP visit_occurrence.",
     *_VISIT, whole("visit_concept_id", "Kind of visit."), date("visit_start_date", "Start."), date("visit_end_date", "End."),
     whole("visit_type_concept_id", "Where the record came from."), text("visit_source_value", "Code of the source."))
 EHR_OMOP_CONDITION = records("omop_condition_occurrence", "one condition recorded", "OMOP condition_occurrence.",
+    Column("condition_occurrence_id", INT, "Number of the record in its source.", "drop"),
     *_concept("condition"), date("condition_start_date", "Start."), date("condition_end_date", "End."), *_VISIT)
 EHR_OMOP_CONDITION_ERA = records("omop_condition_era", "one span of a condition", "OMOP condition_era.",
+    Column("condition_era_id", INT, "Number of the record in its source.", "drop"),
     whole("condition_concept_id", "Standard concept."), date("condition_era_start_date", "Start."), date("condition_era_end_date", "End."),
     whole("condition_occurrence_count", "Records in it."))
 EHR_OMOP_DRUG = records("omop_drug_exposure", "one drug exposure", "OMOP drug_exposure.",
+    Column("drug_exposure_id", INT, "Number of the record in its source.", "drop"),
     *_concept("drug"), date("drug_exposure_start_date", "Start."), date("drug_exposure_end_date", "End."),
     number("quantity", "Quantity."), whole("days_supply", "Days of supply."), *_VISIT)
 EHR_OMOP_DRUG_ERA = records("omop_drug_era", "one span of a drug", "OMOP drug_era.",
+    Column("drug_era_id", INT, "Number of the record in its source.", "drop"),
     whole("drug_concept_id", "Ingredient."), date("drug_era_start_date", "Start."), date("drug_era_end_date", "End."),
     whole("drug_exposure_count", "Exposures in it."), whole("gap_days", "Days without the drug."))
 EHR_OMOP_PROCEDURE = records("omop_procedure_occurrence", "one procedure", "OMOP procedure_occurrence.",
+    Column("procedure_occurrence_id", INT, "Number of the record in its source.", "drop"),
     *_concept("procedure"), date("procedure_date", "Date."), *_VISIT)
 EHR_OMOP_MEASUREMENT = records("omop_measurement", "one measurement", "OMOP measurement.",
+    Column("measurement_id", INT, "Number of the record in its source.", "drop"),
     *_concept("measurement"), date("measurement_date", "Date."), whole("operator_concept_id", "Operator before the number."),
     number("value_as_number", "Number."), whole("value_as_concept_id", "Concept as result."), whole("unit_concept_id", "Unit."),
     number("range_low", "Lower limit."), number("range_high", "Upper limit."), text("unit_source_value", "Unit of the source."),
     text("value_source_value", "Result of the source.", "text"), *_VISIT)
 EHR_OMOP_OBSERVATION = records("omop_observation", "one observation", "OMOP observation.",
+    Column("observation_id", INT, "Number of the record in its source.", "drop"),
     *_concept("observation"), date("observation_date", "Date."), number("value_as_number", "Number."),
     text("value_as_string", "Text.", "text"), whole("value_as_concept_id", "Concept as result."), *_VISIT)
 EHR_OMOP_DEATH = records("omop_death", "one death", "OMOP death.",

@@ -1,0 +1,77 @@
+"""Who a number is: replaced CHIs followed to the current one, and local numbers to their CHI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def resolve_aliases(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+    """Return where each replaced number leads, and the numbers that lead in a circle.
+
+    Parameters
+    ----------
+    pairs : iterable of (str, str)
+        A number and the one that replaced it; a number that points to itself is current. Where a number has several
+        successors the smallest counts, so that the order of rows does not matter.
+
+    Returns
+    -------
+    dict of str to str
+        Current number by replaced one, along chains of any length; current ones are not in it.
+    list of str
+        Numbers in or before a circle, sorted (``EHR_ALIAS_LOOP``): nobody knows whose they are.
+    """
+    successor: dict[str, str] = {}
+    for old, new in pairs:
+        if old != new:
+            successor[old] = min(new, successor.get(old, new))
+    ends: dict[str, str | None] = {}
+    for start in successor:
+        path: list[str] = []
+        number: str | None = start
+        while number is not None and number in successor and number not in ends and number not in path:
+            path.append(number)
+            number = successor[number]
+        if number is not None and number in ends:
+            number = ends[number]
+        elif number in path:
+            number = None
+        ends.update(dict.fromkeys(path, number))
+    resolved = {old: new for old, new in ends.items() if new is not None}
+    return resolved, sorted(old for old, new in ends.items() if new is None)
+
+
+def local_key(issuer: str | None, number: str | None) -> tuple[str, str]:
+    """Return issuer and local number as they are compared: without blanks around them, upper case."""
+    return (issuer or "").strip().upper(), (number or "").strip().upper()
+
+
+class PersonResolver:
+    """Tells which person a number belongs to; fits :class:`cairn.deid.identity.PersonOf`.
+
+    Parameters
+    ----------
+    aliases : mapping of str to str
+        Current CHI by replaced one (:func:`resolve_aliases`).
+    local_numbers : mapping of (str, str) to str
+        CHI by issuer and local number as :func:`local_key` makes them.
+    """
+
+    def __init__(self, aliases: Mapping[str, str], local_numbers: Mapping[tuple[str, str], str]) -> None:
+        self._aliases = aliases
+        self._local = local_numbers
+
+    def chi(self, chi: str) -> str:
+        """Return the current number of a cleaned one."""
+        return self._aliases.get(chi, chi)
+
+    def local(self, issuer: str | None, number: str | None) -> str | None:
+        """Return the current CHI of a local number.
+
+        Without an issuer the number counts if all issuers that know it mean one person; else nobody is linked.
+        """
+        who, what = local_key(issuer, number)
+        found = {self._local[who, what]} if (who, what) in self._local else set()
+        if not who:
+            found = {chi for (_, known), chi in self._local.items() if known == what}
+        return self.chi(found.pop()) if len(found) == 1 else None
