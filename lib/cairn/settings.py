@@ -148,6 +148,15 @@ class Keys(Section):
     directory: str = Field(default="", description="Folder with the site's and the projects' key files, mode 0600.")
 
 
+class Deid(Section):
+    """De-identification."""
+
+    profile: str = Field(default="", description="Profile, a YAML file; empty: `conf/deid/research.yaml`.")
+    opt_outs: str = Field(default="", description="File with the CHIs of who has opted out, one a line.")
+    date_shift_days: int = Field(default=364, ge=1, description="Dates move by at most so many days either way.")
+    entries_per_task: int = Field(default=20_000, ge=1, description="Entries of one task, about.")
+
+
 class Settings(Section):
     """All settings of all jobs."""
 
@@ -159,6 +168,7 @@ class Settings(Section):
     stage: Stage = Stage()
     spark: Spark = Spark()
     keys: Keys = Keys()
+    deid: Deid = Deid()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.

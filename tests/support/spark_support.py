@@ -33,8 +33,12 @@ def spark_options() -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",  # 200 tasks for ten rows cost seconds
         "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own default is 50
-        # Tests run code once: the optimising compiler and the parallel collector cost more than they save.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # The parallel collector costs more than it saves. The compilers stay as they are: with the first one alone the
+        # code cache is 48 MB, is full within minutes, and from then on everything is interpreted.
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        # A dozen rows do not pay for compiling 350 columns: Java code for each plan was half of the tests' time.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.log.level": "ERROR",
         **jars(),
     }

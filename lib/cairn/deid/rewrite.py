@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -54,6 +54,9 @@ class Kept:
         The new identifiers, for names and joins.
     findings : tuple of str
         Codes of :data:`cairn.errors.CONDITIONS`.
+    person, instance : str
+        Real values, for the identifiable zone only, and not in the representation: whose file it is, and what
+        `sop_instance_uid` stands for (the old one; of a file without it, its header's hash).
     """
 
     parts: tuple[Buffer, ...]
@@ -65,6 +68,8 @@ class Kept:
     series_instance_uid: str
     sop_instance_uid: str
     findings: tuple[str, ...]
+    person: str = field(repr=False)
+    instance: str = field(repr=False)
 
     def tobytes(self) -> bytes:
         """Return the new file as one."""
@@ -213,7 +218,7 @@ class Rewriter:
         kept = Kept(
             tuple(emission.out), emission.pixels_at, emission.header_parts, tuple(emission.holes), subject.person_id,
             self._new_uid(top.get(STUDY, b"")), self._new_uid(top.get(SERIES, b"")), new_instance,
-            tuple(dict.fromkeys(findings)),
+            tuple(dict.fromkeys(findings)), subject.person, instance,
         )  # fmt: skip
         return kept, treatment.found_own
 
@@ -234,7 +239,7 @@ class Rewriter:
                 self._texts.clear()
             own = self._own_values(_texts_by_tag(distinct))
             tokens = OwnTokens((tag, raw) for tag, raw, _ in distinct)
-            found = Subject(self._pseudonyms.person(whose), self._pseudonyms.days(whose), own, tokens)
+            found = Subject(self._pseudonyms.person(whose), self._pseudonyms.days(whose), own, tokens, whose)
             self._subjects[key] = found
         return found
 

@@ -94,6 +94,8 @@ class Subject:
         The scrubber's own values.
     tokens : OwnTokens
         For kept values.
+    person : str
+        Whose they are, really.
     made : dict
         New values by SOP class and old value, remembered from file to file.
     """
@@ -102,6 +104,7 @@ class Subject:
     days: int
     own: Any
     tokens: OwnTokens
+    person: str = field(repr=False)
     made: dict[str, dict[Any, bytes | None]] = field(default_factory=dict, compare=False)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F
 
+from cairn.pipelines.deidentify import Crossed, deidentify
+from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job
@@ -37,6 +39,8 @@ class Done:
         CPU seconds of the pixel stage's workers and decoders.
     series, studies : int
         Rows of the two tables.
+    crossed : Crossed or None
+        What the de-identified zone holds; None when it was left alone.
     """
 
     account: Account
@@ -48,6 +52,7 @@ class Done:
     pixel_cpu_seconds: float
     series: int
     studies: int
+    crossed: Crossed | None = None
 
     def lines(self) -> list[str]:
         """Return it in words."""
@@ -64,12 +69,12 @@ class Done:
                 f"pixels measured in this run {self.measured:,}, quarantined {self.unmeasured:,}: "
                 f"{rate:,.0f} entries per CPU second of the workers"
             )
-        return out
+        return out + (self.crossed.lines() if self.crossed else [])
 
     def counts(self) -> dict[str, object]:
         """Return all of it for a JSON line."""
-        own = {name: value for name, value in vars(self).items() if name != "account"}
-        return {**self.account.counts(), **own}
+        own = {name: value for name, value in vars(self).items() if name not in ("account", "crossed")}
+        return {**self.account.counts(), **own, "deidentified": vars(self.crossed) if self.crossed else None}
 
 
 def headers_cpu(store: Store, run: str) -> float | None:
@@ -84,8 +89,8 @@ def worker_cpu(store: Store, run: str) -> float:
     return float(row["seconds"] or 0.0) if row else 0.0
 
 
-def run_stages(job: Job, roots: Sequence[str]) -> Done:
-    """Run inventory, headers, pixels and series.
+def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None) -> Done:
+    """Run inventory, headers, pixels, series, and deidentify where there are terms for it.
 
     Parameters
     ----------
@@ -93,6 +98,8 @@ def run_stages(job: Job, roots: Sequence[str]) -> Done:
         An open job.
     roots : sequence of str
         Roots of the archive.
+    terms : Terms, optional
+        Rules, keys and opt-outs of the de-identified zone; without them it is left alone.
 
     Returns
     -------
@@ -104,6 +111,9 @@ def run_stages(job: Job, roots: Sequence[str]) -> Done:
     headers = read_headers(store, job.run("headers"), job.folder("headers"), job.stream)
     pixels = read_pixels(store, job.run("pixels"), job.folder("pixels"), job.stream)
     described = run_series(store, job.run("series"))
+    crossed = None
+    if terms is not None:
+        crossed = deidentify(store, job.run("deidentify"), job.folder("deidentify"), job.stream, terms)
     return Done(
         account(store),
         headers.counts["entries"],
@@ -114,4 +124,5 @@ def run_stages(job: Job, roots: Sequence[str]) -> Done:
         worker_cpu(store, pixels.id),
         described.series,
         described.studies,
+        crossed,
     )

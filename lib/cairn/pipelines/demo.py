@@ -11,8 +11,11 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
+from cairn.deid.keys import SITE, key_path, make_key
 from cairn.pipelines.archive_to_tables import Done, run_stages
+from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.job import opened
+from cairn.pipelines.terms import site_terms
 from cairn.settings import Settings
 from cairn.spark.store import Store
 from cairn.synthetic.archive import synthesise
@@ -47,6 +50,12 @@ order by instances desc, series_description limit 5""",
 from identifiable.instance where modality = 'CT' and is_primary
 group by all order by images desc, manufacturer, kernel limit 5""",
     ),
+    Question(
+        "What may an analyst see of a person? (pseudonym, shifted dates, what the pixels say)",
+        """select person_id, study_date, patient_age, manufacturer, instances, round(pixel_mean) as mean_hu,
+  round(volume_bone) as bone_ml
+from deidentified.series where modality = 'CT' and regular order by instances desc, series_instance_uid limit 4""",
+    ),
 )
 
 
@@ -64,7 +73,17 @@ def _text(frame: DataFrame) -> str:
     return printed.getvalue()
 
 
-def run_demo(settings: Settings, home: Path, scale: float, seed: int) -> Done:
+def demo_terms(settings: Settings, folder: Path, profile: Path) -> Terms:
+    """Return the demo's terms, with a key of its own unless settings name one."""
+    if not settings.keys.directory:
+        settings = settings.model_copy(update={"keys": settings.keys.model_copy(update={"directory": str(folder)})})
+        if not key_path(folder, SITE).exists():
+            make_key(folder)
+            print(f"Made a key for the demo in {folder}.")
+    return site_terms(settings, profile)
+
+
+def run_demo(settings: Settings, home: Path, scale: float, seed: int, profile: Path) -> Done:
     """Make up an archive unless it is there, run every stage, print the account and the answers.
 
     Parameters
@@ -77,6 +96,8 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int) -> Done:
         1.0 is about 2,000 entries.
     seed : int
         The same seed makes the same archive.
+    profile : pathlib.Path
+        De-identification profile unless settings name one.
 
     Returns
     -------
@@ -89,8 +110,9 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int) -> Done:
     else:
         print(f"Making up an archive in {made} ...", flush=True)
         synthesise(made, scale, seed, progress=sys.stderr)
+    terms = demo_terms(settings, home / "keys", profile)
     with opened("demo", settings) as job:
-        done = run_stages(job, [str(made / "archive")])
+        done = run_stages(job, [str(made / "archive")], terms)
         print("\n" + "\n".join(done.lines()))
         for question, answer in answers(job.store):
             print(f"\n{question.title}\n{question.sql}\n{answer}", end="")

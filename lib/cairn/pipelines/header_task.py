@@ -59,7 +59,7 @@ class HeaderTask:
     def __init__(self, settings: Headers, run: str) -> None:
         self.settings = settings
         self.run = run
-        self._kernel = _kernel(settings.value_limit_bytes, settings.header_limit_bytes)
+        self._kernel = header_kernel(settings)
         self._reader = HeaderReader(
             ReadLimits(settings.first_read_bytes, settings.blob_value_limit_bytes, settings.header_limit_bytes)
         )
@@ -152,9 +152,12 @@ class HeaderTask:
 
 
 @lru_cache(maxsize=1)
-def _kernel(value_limit_bytes: int, header_limit_bytes: int) -> HeaderKernel:
-    """Return the kernel, made once per worker process."""
-    return HeaderKernel(INSTANCE.columns, KernelLimits(value_limit_bytes, inflated_limit_bytes=header_limit_bytes))
+def header_kernel(settings: Headers) -> HeaderKernel:
+    """Return the kernel for `instance`, made once per worker process."""
+    return HeaderKernel(
+        INSTANCE.columns,
+        KernelLimits(settings.value_limit_bytes, inflated_limit_bytes=settings.header_limit_bytes),
+    )
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Stage:
         The table whose version the ledger notes.
     entries_per_task : int or None
         For work that takes far longer an entry than reading a header; None: as in the settings' section ``stage``.
+    forget : callable or None
+        Deletes the rows that some entries still have; None: by ``uri``, from every target.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Stage:
     settled: Callable[[Store], DataFrame]
     source: Contract = ARCHIVE_ENTRY
     entries_per_task: int | None = None
+    forget: Callable[[Store, DataFrame], None] | None = None
 
 
 def archive_candidates(store: Store) -> DataFrame:
@@ -148,17 +151,18 @@ def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:
     candidates = stage.candidates(store)
     todo = plan.pending(candidates, stage.settled(store))
     limit = stage.entries_per_task or store.settings.stage.entries_per_task
-    return plan.write(todo, candidates.count(), folder, limit, lambda entries: _forget(stage, store, entries))
+    forget = stage.forget or (lambda store, entries: forget_entries(store, entries, stage.name, stage.targets))
+    return plan.write(todo, candidates.count(), folder, limit, lambda entries: forget(store, entries))
 
 
-def _forget(stage: Stage, store: Store, entries: DataFrame) -> None:
+def forget_entries(store: Store, entries: DataFrame, stage: str, targets: Sequence[Contract]) -> None:
     """Delete the rows that entries to be done still have, from an earlier content or an earlier try."""
-    for contract in stage.targets:
+    for contract in targets:
         if store.version(contract) == 0:  # just created
             continue
         keys = entries.select("uri")
         if "stage" in contract.key:
-            keys = keys.withColumn("stage", F.lit(stage.name))
+            keys = keys.withColumn("stage", F.lit(stage))
         if not store.read(contract).join(keys, keys.columns, "left_semi").isEmpty():
             store.delete_keys(contract, keys, keys.columns)
 

@@ -1,0 +1,231 @@
+"""What one task of `deidentify` does: kept headers in, rows of the twins out.
+
+Each header is rewritten by the engine that rewrites files, and the new bytes are parsed by the kernel that parses the
+archive's: tables and files agree by construction. No Spark in here. Keys are read from their file in the worker; they
+are never part of a task.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cairn.deid.keys import SITE, read_key
+from cairn.deid.profile import Profile
+from cairn.deid.pseudonyms import Pseudonyms
+from cairn.deid.report_text import REPORTS, report_items
+from cairn.deid.rewrite import Kept, Refused, Rewriter
+from cairn.deid.rules import RuleSet
+from cairn.dicom.kernel import Hole, ParsedBatch
+from cairn.errors import CONDITIONS
+from cairn.pipelines.entry_rows import table_of
+from cairn.pipelines.header_task import header_kernel
+from cairn.settings import Headers
+from cairn.tables.crossing import CROSSING
+from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, REPORT_TEXT
+from cairn.tables.quarantine import QUARANTINE
+
+STAGE = "deidentify"
+CROSSED, OPTED_OUT, REFUSED = "crossed", "opted_out", "refused"
+HEADERS_AT_A_TIME = 1024
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under what entries cross: the same terms and bytes give the same rows on every machine.
+
+    Parameters
+    ----------
+    profile : Profile
+        The de-identification profile.
+    keys : str
+        Folder of the key files, the same on every machine.
+    date_shift_days : int
+        Largest shift of a date.
+    opt_outs : frozenset of str
+        CHIs of those whose data stays.
+    key_name : str
+        Which key of the folder.
+    """
+
+    profile: Profile
+    keys: str
+    date_shift_days: int = 364
+    opt_outs: frozenset[str] = field(default=frozenset(), repr=False)
+    key_name: str = SITE
+
+    def pseudonyms(self) -> Pseudonyms:
+        """Return the pseudonyms under the key, which is read here and now.
+
+        Raises
+        ------
+        CairnError
+            As :func:`cairn.deid.keys.read_key`.
+        """
+        return Pseudonyms([read_key(Path(self.keys), self.key_name)], self.date_shift_days)
+
+    def rewriter(self) -> Rewriter:
+        """Return the engine."""
+        return Rewriter(RuleSet(self.profile), self.pseudonyms())
+
+    def version(self) -> str:
+        """Return what the result depends on beside the bytes: rule set, key (by its fingerprint), shift."""
+        keys = "+".join(self.pseudonyms().fingerprints)
+        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}"
+
+
+@dataclass
+class _Chunk:
+    """What crossed, on its way to the kernel, and what did not."""
+
+    kept: list[tuple[Row, Kept, bytes]] = field(default_factory=list)
+    stayed: list[tuple[Row, str, str | None, Kept | None]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.kept) + len(self.stayed)
+
+
+@dataclass(frozen=True)
+class DeidentifyWork:
+    """The stage's work, as the stage runner sends it to the workers.
+
+    Parameters
+    ----------
+    terms : Terms
+        Rules, keys, opt-outs.
+    version : str
+        ``terms.version()``, as the driver found it; a worker with another key file stops.
+    headers : Headers
+        Limits of the kernel.
+    run : str
+        Run that writes the rows.
+    """
+
+    terms: Terms
+    version: str
+    headers: Headers
+    run: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
+        """Turn batches of kept headers into rows of the twins, of `crossing` and of `quarantine`.
+
+        Raises
+        ------
+        RuntimeError
+            When this worker's keys or tables are not the driver's.
+        """
+        if self.terms.version() != self.version:
+            raise RuntimeError("this worker's keys or rules are not the driver's")
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it warns about values
+        rewriter = self.terms.rewriter()
+        chunk = _Chunk()
+        for row in itertools.chain.from_iterable(batch.to_pylist() for batch in batches):
+            self._rewrite(row, rewriter, chunk)
+            if len(chunk) >= HEADERS_AT_A_TIME:
+                yield from self._tables(chunk)
+                chunk = _Chunk()
+        yield from self._tables(chunk)
+
+    def _rewrite(self, row: Row, rewriter: Rewriter, chunk: _Chunk) -> None:
+        made: Kept | Refused = Refused("DEID_UID_CLASH")
+        if not row["repeated"]:
+            made = rewriter(row["header"], holes=holes_in_header(row["holes"] or ()))
+        if isinstance(made, Refused):
+            chunk.stayed.append((row, REFUSED, made.code, None))
+        elif made.person in self.terms.opt_outs:
+            chunk.stayed.append((row, OPTED_OUT, None, made))
+        else:
+            chunk.kept.append((row, made, made.tobytes()))
+
+    def _tables(self, chunk: _Chunk) -> Iterator[tuple[str, pa.Table]]:
+        stayed = list(chunk.stayed)
+        if chunk.kept:
+            batch = header_kernel(self.headers).parse(
+                [data for _, _, data in chunk.kept], [made.holes for _, made, _ in chunk.kept]
+            )
+            stayed += [(chunk.kept[i][0], REFUSED, code, None) for i, code in batch.failures]
+            crossed = [chunk.kept[i] for i in batch.rows]
+            if crossed:
+                yield DEIDENTIFIED_INSTANCE.name, _instances(batch, crossed)
+                yield from _report_texts(crossed)
+                yield CROSSING.name, self._crossings([(row, CROSSED, None, made) for row, made, _ in crossed])
+        if stayed:
+            yield CROSSING.name, self._crossings(stayed)
+        refused = [(row, code) for row, outcome, code, _ in stayed if outcome == REFUSED and code]
+        if refused:
+            yield QUARANTINE.name, self._quarantined(refused)
+
+    def _crossings(self, entries: Sequence[tuple[Row, str, str | None, Kept | None]]) -> pa.Table:
+        rows = [
+            {
+                "uri": row["uri"],
+                "content_version": row["content_version"],
+                "instance": made.instance if made else None,
+                "person": made.person if made else None,
+                "outcome": outcome,
+                "code": code,
+                "version": self.version,
+                "run": self.run,
+            }
+            for row, outcome, code, made in entries
+        ]
+        return pa.Table.from_pylist(rows, schema=CROSSING.arrow_schema)
+
+    def _quarantined(self, refused: Sequence[tuple[Row, str]]) -> pa.Table:
+        rows = [
+            {
+                "uri": row["uri"],
+                "stage": STAGE,
+                "content_version": row["content_version"],
+                "code": code,
+                "message": CONDITIONS[code].message,
+                "detail": CONDITIONS[code].remedy,
+                "file_size": row["file_size"],
+                "algorithm_version": self.version,
+                "run": self.run,
+            }
+            for row, code in refused
+        ]
+        return pa.Table.from_pylist(rows, schema=QUARANTINE.arrow_schema)
+
+
+def holes_in_header(holes: Sequence[Row]) -> list[Hole]:
+    """Return the holes of a `header_blob` row as the kernel wants them: by their offset in the kept bytes."""
+    made, left_out = [], 0
+    for hole in holes:
+        made.append(Hole(hole["offset"] - left_out, hole["length"], bytes.fromhex(hole["sha256"])))
+        left_out += hole["length"]
+    return made
+
+
+def _instances(batch: ParsedBatch, crossed: Sequence[tuple[Row, Kept, bytes]]) -> pa.Table:
+    columns = {name: batch.table.column(name) for name in batch.table.column_names}
+    # The engine's own answer, as the files have it; the parsed one is the same unless the header is odd.
+    columns["sop_instance_uid"] = pa.array([made.sop_instance_uid for _, made, _ in crossed], pa.string())
+    columns["person_id"] = pa.array([made.person_id for _, made, _ in crossed], pa.string())
+    columns["file_size"] = pa.array([row["file_size"] for row, _, _ in crossed], pa.int64())
+    columns["parser"] = pa.array(batch.parsers, pa.string())
+    return table_of(DEIDENTIFIED_INSTANCE, columns)
+
+
+def _report_texts(crossed: Sequence[tuple[Row, Kept, bytes]]) -> Iterator[tuple[str, pa.Table]]:
+    rows = []
+    for row, made, data in crossed:
+        if (row["sop_class_uid"] or "").startswith(REPORTS):
+            own = {
+                "person_id": made.person_id,
+                "study_instance_uid": made.study_instance_uid or None,
+                "series_instance_uid": made.series_instance_uid or None,
+                "sop_instance_uid": made.sop_instance_uid,
+            }
+            rows += [own | item for item in report_items(data)]
+    if rows:
+        yield REPORT_TEXT.name, pa.Table.from_pylist(rows, schema=REPORT_TEXT.arrow_schema)
