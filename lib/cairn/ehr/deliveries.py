@@ -59,7 +59,8 @@ class Piece:
 def opened(stream: BinaryIO) -> BinaryIO:
     """Return a stream's content, inflated when it is gzip, whatever its name says."""
     buffered: Any = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
-    inflated: Any = gzip.open(buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered
+    zipped = buffered.peek(2)[:2] == b"\x1f\x8b"
+    inflated: Any = gzip.GzipFile(fileobj=buffered) if zipped else buffered
     return cast(BinaryIO, inflated)
 
 

@@ -14,10 +14,12 @@ from cairn.errors import CairnError
 from cairn.synthetic import pitfalls
 from cairn.synthetic.containers import Member, pack_tar, pack_zip
 from cairn.synthetic.draws import Draws
+from cairn.synthetic.histories import Image
 from cairn.synthetic.modules import Study
 from cairn.synthetic.people import person
 from cairn.synthetic.phantoms import FULL, SMALL
 from cairn.synthetic.recipes import CATALOGUE, examine, main_modality
+from cairn.synthetic.records import image, write_records
 from cairn.synthetic.reference import Model, draw_model, draw_study_description, models
 from cairn.synthetic.series import Instance, write
 from cairn.synthetic.shelf import Shelf
@@ -167,7 +169,7 @@ def synthesise(
     long_values: bool | None = None,
     progress: TextIO | None = None,
 ) -> dict[str, Any]:
-    """Make an archive in ``OUT/archive`` and the truth about it in ``OUT/truth``.
+    """Make an archive in ``OUT/archive``, health records in ``OUT/ehr``, and the truth about both in ``OUT/truth``.
 
     Parameters
     ----------
@@ -200,10 +202,12 @@ def synthesise(
     studies = len(CATALOGUE) + round(STUDIES_AT_SCALE_1 * scale)
     truth = TruthWriter(out / "truth")
     batch: tuple[list[Entry], list[dict[str, Any]]] = ([], [])
+    images: list[Image] = []
     plans = (plan(seed, index, PIXEL_SIZES[pixels]) for index in range(studies))
     for done, (entries, series) in enumerate(_results(plans, root, processes), 1):
         batch[0].extend(entries)
         batch[1].extend(series)
+        images.extend(image(row) for row in series)
         if len(batch[0]) >= _ROW_GROUP:
             truth.add(*batch)
             batch = ([], [])
@@ -212,5 +216,6 @@ def synthesise(
     truth.add(*batch)
     odd = pitfalls.write_all(root, seed, PIXEL_SIZES["small"], scale >= 1.0 if long_values is None else long_values)
     truth.add(*odd)
-    people = (person(seed, index) for index in range(max(_person_of(studies - 1), pitfalls.LAST_PERSON) + 1))
-    return truth.close(people, {"version": cairn.__version__, "seed": seed, "scale": scale, "pixels": pixels})
+    everybody = [person(seed, index) for index in range(max(_person_of(studies - 1), pitfalls.LAST_PERSON) + 1)]
+    summary = truth.close(everybody, {"version": cairn.__version__, "seed": seed, "scale": scale, "pixels": pixels})
+    return {**summary, "records": write_records(out, seed, everybody, images)}
