@@ -148,6 +148,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The verifier found an identifying value in what de-identification made; it is withheld.",
         "Report the entry id and the places in the verifier's report to the developers.",
     ),
+    "DEID_UNVERIFIABLE": Condition(
+        "The verifier cannot read the entry, so nobody can say that what was made of it tells nothing.",
+        "Ask the source for the file again; send the entry id to the developers if other tools read it.",
+    ),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -30,6 +30,9 @@ from cairn.settings import Headers
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, REPORT_TEXT
 from cairn.tables.quarantine import QUARANTINE
+from cairn.verify import VERSION
+from cairn.verify.known import known_of
+from cairn.verify.search import check_file
 
 STAGE = "deidentify"
 CROSSED, OPTED_OUT, REFUSED = "crossed", "opted_out", "refused"
@@ -77,9 +80,33 @@ class Terms:
         return Rewriter(RuleSet(self.profile), self.pseudonyms())
 
     def version(self) -> str:
-        """Return what the result depends on beside the bytes: rule set, key (by its fingerprint), shift."""
+        """Return what the result depends on beside the bytes: rule set, key (its fingerprint), shift, verifier."""
         keys = "+".join(self.pseudonyms().fingerprints)
-        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}"
+        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}.v{VERSION}"
+
+
+class Stayed(NamedTuple):
+    """An entry that did not cross.
+
+    Parameters
+    ----------
+    row : dict
+        What the plan says of it.
+    outcome : str
+        opted_out or refused.
+    code : str or None
+        Why it was refused.
+    made : Kept or None
+        What was made of it, of one that opted out.
+    places : str
+        Where the verifier found what: rules and places, never values.
+    """
+
+    row: Row
+    outcome: str
+    code: str | None = None
+    made: Kept | None = None
+    places: str = ""
 
 
 @dataclass
@@ -87,7 +114,7 @@ class _Chunk:
     """What crossed, on its way to the kernel, and what did not."""
 
     kept: list[tuple[Row, Kept, bytes]] = field(default_factory=list)
-    stayed: list[tuple[Row, str, str | None, Kept | None]] = field(default_factory=list)
+    stayed: list[Stayed] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.kept) + len(self.stayed)
@@ -139,11 +166,16 @@ class DeidentifyWork:
         if not row["repeated"]:
             made = rewriter(row["header"], holes=holes_in_header(row["holes"] or ()))
         if isinstance(made, Refused):
-            chunk.stayed.append((row, REFUSED, made.code, None))
+            chunk.stayed.append(Stayed(row, REFUSED, made.code))
         elif made.person in self.terms.opt_outs:
-            chunk.stayed.append((row, OPTED_OUT, None, made))
+            chunk.stayed.append(Stayed(row, OPTED_OUT, made=made))
         else:
-            chunk.kept.append((row, made, made.tobytes()))
+            data = made.tobytes()
+            code, places = verified(row["header"], holes_in_header(row["holes"] or ()), data, made.holes)
+            if code:
+                chunk.stayed.append(Stayed(row, REFUSED, code, places=places))
+            else:
+                chunk.kept.append((row, made, data))
 
     def _tables(self, chunk: _Chunk) -> Iterator[tuple[str, pa.Table]]:
         stayed = list(chunk.stayed)
@@ -151,15 +183,15 @@ class DeidentifyWork:
             batch = header_kernel(self.headers).parse(
                 [data for _, _, data in chunk.kept], [made.holes for _, made, _ in chunk.kept]
             )
-            stayed += [(chunk.kept[i][0], REFUSED, code, None) for i, code in batch.failures]
+            stayed += [Stayed(chunk.kept[i][0], REFUSED, code) for i, code in batch.failures]
             crossed = [chunk.kept[i] for i in batch.rows]
             if crossed:
                 yield DEIDENTIFIED_INSTANCE.name, _instances(batch, crossed)
                 yield from _report_texts(crossed)
                 yield CROSSING.name, self._crossings([(row, CROSSED, None, made) for row, made, _ in crossed])
         if stayed:
-            yield CROSSING.name, self._crossings(stayed)
-        refused = [(row, code) for row, outcome, code, _ in stayed if outcome == REFUSED and code]
+            yield CROSSING.name, self._crossings([(one.row, one.outcome, one.code, one.made) for one in stayed])
+        refused = [one for one in stayed if one.code]
         if refused:
             yield QUARANTINE.name, self._quarantined(refused)
 
@@ -179,22 +211,52 @@ class DeidentifyWork:
         ]
         return pa.Table.from_pylist(rows, schema=CROSSING.arrow_schema)
 
-    def _quarantined(self, refused: Sequence[tuple[Row, str]]) -> pa.Table:
+    def _quarantined(self, refused: Sequence[Stayed]) -> pa.Table:
         rows = [
             {
-                "uri": row["uri"],
+                "uri": one.row["uri"],
                 "stage": STAGE,
-                "content_version": row["content_version"],
-                "code": code,
-                "message": CONDITIONS[code].message,
-                "detail": CONDITIONS[code].remedy,
-                "file_size": row["file_size"],
+                "content_version": one.row["content_version"],
+                "code": one.code,
+                "message": CONDITIONS[one.code or ""].message,
+                "detail": one.places or CONDITIONS[one.code or ""].remedy,
+                "file_size": one.row["file_size"],
                 "algorithm_version": self.version,
                 "run": self.run,
             }
-            for row, code in refused
+            for one in refused
         ]
         return pa.Table.from_pylist(rows, schema=QUARANTINE.arrow_schema)
+
+
+def verified(original: bytes, holes: Sequence[Hole], made: bytes, new_holes: Sequence[Hole]) -> tuple[str | None, str]:
+    """Have the verifier compare a header with what was made of it.
+
+    Returns
+    -------
+    tuple of (str or None) and str
+        Why it must stay, None when nothing was found; and places with rules.
+    """
+    try:
+        known = known_of(filled(original, holes))
+    except ValueError:
+        return "DEID_UNVERIFIABLE", ""
+    places = check_file(known, filled(made, new_holes))
+    if not places:
+        return None, ""
+    return "DEID_LEAK", "; ".join(f"{place.rule} at {place.where}" for place in places[:_MOST_PLACES])
+
+
+_MOST_PLACES = 12
+
+
+def filled(header: bytes, holes: Sequence[Hole]) -> bytes:
+    """Return a header with zeros where long values were left out: other readers know nothing of holes."""
+    parts, at = [], 0
+    for hole in holes:
+        parts += [header[at : hole.offset], bytes(hole.length)]
+        at = hole.offset
+    return b"".join([*parts, header[at:]]) if parts else header
 
 
 def holes_in_header(holes: Sequence[Row]) -> list[Hole]:
