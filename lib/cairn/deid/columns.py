@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cairn.deid.free_text import DESCRIPTOR, packaged_scrubber
 from cairn.deid.identity import chi_of, person_of
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.values import generalised_age
@@ -93,3 +94,17 @@ def _outward(text: str) -> str | None:
     if found:
         return found[1]
     return squeezed if re.fullmatch(r"[A-Z]{1,2}\d[A-Z\d]?", squeezed) else None
+
+
+def scrub_text(values: pa.Array, kind: str = DESCRIPTOR) -> pa.Array:
+    """Return texts without what identifies anybody; nobody's own values are known here (:mod:`cairn.deid.free_text`).
+
+    Parameters
+    ----------
+    values : pyarrow.Array of string
+        Free text.
+    kind : str
+        ``descriptor`` or ``prose``.
+    """
+    scrubber = packaged_scrubber()
+    return each_distinct(values, lambda text: scrubber.scrub(text, None, kind).text, pa.string())

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from cairn.deid.free_text import own_values, packaged_scrubber
 from cairn.deid.keys import SITE, read_key
 from cairn.deid.profile import Profile
 from cairn.deid.pseudonyms import Pseudonyms
@@ -77,12 +78,13 @@ class Terms:
 
     def rewriter(self) -> Rewriter:
         """Return the engine."""
-        return Rewriter(RuleSet(self.profile), self.pseudonyms())
+        return Rewriter(RuleSet(self.profile), self.pseudonyms(), packaged_scrubber(), own_values)
 
     def version(self) -> str:
-        """Return what the result depends on beside the bytes: rule set, key (its fingerprint), shift, verifier."""
+        """Return what the result depends on beside the bytes: rules, key (its fingerprint), shift, words, verifier."""
         keys = "+".join(self.pseudonyms().fingerprints)
-        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}.v{VERSION}"
+        words = packaged_scrubber().digest[:8]
+        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}.{words}.v{VERSION}"
 
 
 class Stayed(NamedTuple):

@@ -15,6 +15,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql.pandas.functions import arrow_udf
 
 from cairn.deid import columns
+from cairn.deid.free_text import PROSE
 from cairn.deid.keys import SITE, read_key
 from cairn.deid.pseudonyms import Pseudonyms
 
@@ -59,7 +60,7 @@ def register(spark: SparkSession, folder: str, limit: int = 364, name: str = SIT
 
     ``pseudonymise_person(chi)``, ``pseudonymise_uid(uid)``, ``shift_date(date, chi)``,
     ``shift_timestamp(timestamp, chi)``, ``generalise_age(age)``, ``generalise_age_years(years)``,
-    ``generalise_postcode(postcode)``.
+    ``generalise_postcode(postcode)``, ``scrub_text(description)``, ``scrub_prose(report)``.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def register(spark: SparkSession, folder: str, limit: int = 364, name: str = SIT
         "shift_timestamp": _udf(moved, "timestamp"),
         "generalise_age": _udf(columns.generalise_age, "string"),
         "generalise_age_years": _udf(columns.generalise_age, "bigint"),
+        "scrub_text": _udf(columns.scrub_text, "string"),
+        "scrub_prose": _udf(lambda texts: columns.scrub_text(texts, PROSE), "string"),
         "generalise_postcode": _udf(columns.generalise_postcode, "string"),
     }
     for called, function in made.items():
