@@ -25,6 +25,9 @@ class SqliteDialect(Dialect):
     def any_element(self, column: str, test: str) -> str:
         return f"EXISTS (SELECT 1 FROM (SELECT value AS x FROM json_each({column})) WHERE {test})"
 
+    def semi(self, other: str, on: str, negated: bool) -> tuple[str, str]:
+        return "", f"{'NOT ' if negated else ''}EXISTS (SELECT 1 FROM {other} s WHERE {on})"
+
 
 def _stored(value: Any) -> Any:
     if isinstance(value, dt.datetime):
@@ -97,5 +100,5 @@ def run_stepwise(checked: Checked, db: sqlite3.Connection) -> tuple[list[dict[st
 
 def comparable(members: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, Any], ...]]:
     """Return members of either engine so that equal ones are equal."""
-    rows = [{k: _stored(v) for k, v in member.items() if k != "_place"} for member in members]
+    rows = [{k: _stored(v) for k, v in member.items() if not k.startswith("_place")} for member in members]
     return sorted((tuple(sorted(row.items())) for row in rows), key=repr)

@@ -2,7 +2,8 @@
 
 It is written for Spark SQL with functions that a plain engine can be taught; what differs is in :class:`Dialect`.
 Existence becomes a semi or anti join, a pick a window function: no person is looked at one by one, and every join is
-on person_id.
+on person_id. Correlated EXISTS is avoided on purpose: where its condition computes with both sides (datediff), Spark
+4.2 makes a nested-loop join over all pairs of days of it.
 """
 
 from __future__ import annotations
@@ -83,6 +84,10 @@ class Dialect:
     def any_element(self, column: str, test: str) -> str:
         """Return whether a test holds for any element ``x`` of a list."""
         return f"exists({column}, x -> {test})"
+
+    def semi(self, other: str, on: str, negated: bool) -> tuple[str, str]:
+        """Return the join and the test by which rows stay that have a partner (or none) in `other`, called ``s``."""
+        return f" LEFT {'ANTI' if negated else 'SEMI'} JOIN {other} s ON {on}", ""
 
 
 def compiled(checked: Checked, dialect: Dialect | None = None) -> Compiled:
@@ -169,13 +174,15 @@ class _Writer:
         tests = ["t.person_id IS NOT NULL"]
         if definition.where != ex.NOTHING:
             tests.append(self.condition(made.where, made.source, "t"))
+        join = ""
         if definition.within is not None:
-            other = f"set_{definition.within.anchor}"
             starts = "t._starts" if named else f"to_date(t.`{made.source.starts}`)"
-            inside = _inside(definition.within, starts, "o._starts", "o._ends")
-            tests.append(f"EXISTS (SELECT 1 FROM {other} o WHERE o.person_id = t.person_id AND {inside})")
+            inside = _inside(definition.within, starts, "s._starts", "s._ends")
+            other = f"set_{definition.within.anchor}"
+            join, test = self._dialect.semi(other, f"s.person_id = t.person_id AND {inside}", False)
+            tests += [test] if test else []
         where = " AND ".join(f"({test})" for test in tests)
-        return f"SELECT t.*{'' if named else _times(made.source)} FROM {table} t WHERE {where}"
+        return f"SELECT t.*{'' if named else _times(made.source)} FROM {table} t{join} WHERE {where}"
 
     @staticmethod
     def _combination(definition: Combination, source: Source) -> str:
@@ -198,45 +205,50 @@ class _Writer:
     def _rule(self, rule: Rule, before: str) -> str:
         if isinstance(rule, Having) and rule.anchor:
             return self._anchored(rule, before)
-        return f"SELECT p.* FROM {before} p WHERE {self._holds(rule)}"
+        return self._kept(rule, before, "p.*")
 
     def _anchored(self, rule: Having, before: str) -> str:
-        """Return persons with one row of a set as anchor: chosen by a window function, joined on the person."""
+        """Return persons with one row of a set as anchor, chosen by a window function."""
         key = self._checked.sets[rule.of].source.key
         order = "s._starts DESC, s.`{0}` DESC" if rule.pick < 0 else "s._starts, s.`{0}`"
         inside = f" AND {_anchored_at(rule.within)}" if rule.within else ""
+        name, own = rule.anchor, "OVER (PARTITION BY p.person_id"
         rows = (
-            f"SELECT s.person_id, s._starts, s._ends, "
-            f"row_number() OVER (PARTITION BY s.person_id ORDER BY {order.format(key)}) AS _place, "
-            f"count(*) OVER (PARTITION BY s.person_id) AS _rows "
-            f"FROM set_{rule.of} s JOIN {before} p ON p.person_id = s.person_id "
-            f"WHERE s._starts IS NOT NULL{inside}"
+            f"SELECT p.*, s._starts AS `{name}`, s._ends AS `{name}_end`, "
+            f"row_number() {own} ORDER BY {order.format(key)}) AS `_place_{name}`, count(*) {own}) AS `_rows_{name}` "
+            f"FROM {before} p JOIN set_{rule.of} s ON s.person_id = p.person_id{inside} WHERE s._starts IS NOT NULL"
         )
-        wanted = f"r._place = {max(abs(rule.pick), 1)} AND r._rows >= {rule.at_least}"
-        return (
-            f"SELECT p.*, r._starts AS `{rule.anchor}`, r._ends AS `{rule.anchor}_end` FROM {before} p "
-            f"JOIN ({rows}) r ON r.person_id = p.person_id WHERE {wanted}"
-        )
+        place = max(abs(rule.pick), 1)
+        return f"SELECT * FROM ({rows}) r WHERE `_place_{name}` = {place} AND `_rows_{name}` >= {rule.at_least}"
 
-    def _holds(self, rule: Rule) -> str:
-        """Return whether a rule holds for the person ``p``; never NULL."""
+    def _kept(self, rule: Rule, before: str, columns: str) -> str:
+        """Return the persons that a rule keeps, each once."""
         if isinstance(rule, AnyOf):
-            return " OR ".join(f"({self._holds(part)})" for part in rule.rules)
+            parts = " UNION ALL ".join(self._kept(part, before, "p.person_id") for part in rule.rules)
+            return self._semi(before, columns, f"({parts})", "s.person_id = p.person_id", False)
         if isinstance(rule, Having):
-            return self._has(rule)
+            return self._having(rule, before, columns)
         if isinstance(rule, Age):
-            return f"coalesce({_age_between(rule)}, false)"
-        if isinstance(rule, Observed):
-            return f"coalesce({_observed(rule.window)}, false)"
-        person = sources()["person"]
-        return f"coalesce({self.condition(rule.where, person, 'p')}, false)"
+            test = _age_between(rule)
+        elif isinstance(rule, Observed):
+            test = _observed(rule.window)
+        else:
+            test = self.condition(rule.where, sources()["person"], "p")
+        return f"SELECT {columns} FROM {before} p WHERE {test}"
 
-    @staticmethod
-    def _has(rule: Having) -> str:
+    def _semi(self, before: str, columns: str, other: str, on: str, negated: bool) -> str:
+        join, test = self._dialect.semi(other, on, negated)
+        return f"SELECT {columns} FROM {before} p{join}{f' WHERE {test}' if test else ''}"
+
+    def _having(self, rule: Having, before: str, columns: str) -> str:
         inside = f" AND {_anchored_at(rule.within)}" if rule.within else ""
-        enough = f" GROUP BY s.person_id HAVING count(*) >= {rule.at_least}" if rule.at_least > 1 else ""
-        word = "NOT EXISTS" if rule.negated else "EXISTS"
-        return f"{word} (SELECT 1 FROM set_{rule.of} s WHERE s.person_id = p.person_id{inside}{enough})"
+        same = "s.person_id = p.person_id"
+        if rule.at_least == 1:
+            return self._semi(before, columns, f"set_{rule.of}", f"{same}{inside}", rule.negated)
+        anchored = f" JOIN {before} p ON {same}{inside}" if rule.within else ""
+        many = f"GROUP BY s.person_id HAVING count(*) >= {rule.at_least}"
+        counted = f"SELECT s.person_id FROM set_{rule.of} s{anchored} {many}"
+        return self._semi(before, columns, f"({counted})", same, rule.negated)
 
     # Members ---------------------------------------------------------------------------------------------------
 
