@@ -152,6 +152,14 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The verifier cannot read the entry, so nobody can say that what was made of it tells nothing.",
         "Ask the source for the file again; send the entry id to the developers if other tools read it.",
     ),
+    "DEID_PIXEL_TEXT_SUSPECTED": Condition(
+        "The image is of a kind that usually has text in its pixels, and nothing says that this one has none.",
+        "Have the pixels examined; scrub --pass-pixels lets such images pass, marked in the report.",
+    ),
+    "DEID_PIXELS_UNEXAMINED": Condition(
+        "Text is suspected in the image's pixels, which nobody examined.", "Have them examined before the file leaves."
+    ),
+    "OPTED_OUT": Condition("The person has opted out; the entry stays.", "Nothing to do."),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",
@@ -369,6 +377,11 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "PROFILE_RULE": Condition(
         "The de-identification profile {path} is wrong at {place}: {why}.",
         "{nearest} conf/deid/README.md tells what a rule may say.",
+        EXIT_USAGE,
+    ),
+    "REPORT_INSIDE": Condition(
+        "The report {path} would lie in the output folder, and it holds original paths.",
+        "Name a file outside of it, on the identifiable side.",
         EXIT_USAGE,
     ),
     "RULE_MISSING": Condition(

@@ -139,6 +139,8 @@ def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
             dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True)
             yield from _walk(dataset.file_meta, "", [])
             yield from _walk(dataset, "", [])
+            if not len(dataset):
+                raise ValueError("it holds no element")
         except Exception as fault:  # noqa: BLE001 - pydicom raises nearly anything for bytes that are no DICOM
             raise ValueError(f"pydicom cannot read it: {type(fault).__name__}") from None
 

@@ -1,0 +1,295 @@
+"""`scrub`: a folder of files de-identified into another, without tables: the engine of `deidentify`, in processes.
+
+Every input is in the report, with what became of it. A file is in place whole or not at all: it is written under
+another name and then linked to its own. Until text in pixels can be removed, an image in which some is suspected is
+withheld unless the caller lets it pass.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import multiprocessing
+import os
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TextIO
+
+from cairn.archive.entry import Entry, EntryAddress, address_of
+from cairn.archive.listing import Folder, FolderFault, list_folder, open_roots, real_roots
+from cairn.archive.opening import Opener
+from cairn.archive.reader import EntryHandle, read_entries
+from cairn.deid.rewrite import Kept, Refused, Rewriter
+from cairn.errors import CairnError, EntryError
+from cairn.pipelines.deidentify_task import Terms, verified
+from cairn.settings import Settings
+from cairn.spark.progress import Progress
+from cairn.verify.known import elements_of
+
+WRITTEN, SAME, WITHHELD = "written", "same", "withheld"
+REPORT = ("entry", "outcome", "code", "output", "places", "findings")
+UNEXAMINED = "DEID_PIXELS_UNEXAMINED"
+_ENTRIES_AT_A_TIME = 64
+_PIECE = 1 << 24
+_SUSPECTED_MODALITIES = frozenset(
+    {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "OPT", "DOC", "XA", "RF", "ECG", "NM"}
+)
+_SUSPECTED_TYPES = ("SCREEN SAVE", "SCREEN_SAVE", "CSA REPORT", "DOSE_INFO", "REPORT")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one entry.
+
+    Parameters
+    ----------
+    entry : str
+        Its address: a real path, for the identifiable side only.
+    outcome : str
+        written, same (an equal file was there already) or withheld.
+    code : str
+        Why it was withheld.
+    output : str
+        Where it is, under the output folder.
+    places : str
+        Where the verifier found what.
+    findings : str
+        What is to be known of a written file.
+    """
+
+    entry: str
+    outcome: str
+    code: str = ""
+    output: str = ""
+    places: str = ""
+    findings: str = ""
+
+
+@dataclass(frozen=True)
+class ScrubWork:
+    """What every worker process gets.
+
+    Parameters
+    ----------
+    terms : Terms
+        Rules, keys, opt-outs.
+    output : pathlib.Path
+        Where files go.
+    pass_pixels : bool
+        Whether images with suspected text pass, marked in the report.
+    tries : int
+        How often an entry is read.
+    timeout_seconds : float
+        Longest wait for one read.
+    """
+
+    terms: Terms
+    output: Path
+    pass_pixels: bool
+    tries: int
+    timeout_seconds: float
+
+    def __call__(self, entries: Sequence[EntryAddress]) -> list[Outcome]:
+        """De-identify some entries and return what became of each."""
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+        warnings.simplefilter("ignore")  # pydicom warns about values
+        rewriter = _rewriter(self.terms)
+        read = read_entries(entries, whole, overlap=1, tries=self.tries, timeout_seconds=self.timeout_seconds)
+        return [
+            Outcome(entry.uri, WITHHELD, data.code)
+            if isinstance(data, EntryError)
+            else self._one(entry.uri, data, rewriter)
+            for entry, data in read
+        ]
+
+    def _one(self, entry: str, data: bytes, rewriter: Rewriter) -> Outcome:
+        made = rewriter(data)
+        if isinstance(made, Refused):
+            return Outcome(entry, WITHHELD, made.code)
+        if made.person in self.terms.opt_outs:
+            return Outcome(entry, WITHHELD, "OPTED_OUT")
+        findings = list(made.findings)
+        if suspected(data):
+            if not self.pass_pixels:
+                return Outcome(entry, WITHHELD, "DEID_PIXEL_TEXT_SUSPECTED")
+            findings.append(UNEXAMINED)
+        code, places = verified(data, (), made.tobytes(), ())
+        if code:
+            return Outcome(entry, WITHHELD, code, places=places)
+        name = Path(made.person_id, made.study_instance_uid or "none", made.series_instance_uid or "none")
+        return self._written(entry, made, name / f"{made.sop_instance_uid}.dcm", findings)
+
+    def _written(self, entry: str, made: Kept, name: Path, findings: Sequence[str]) -> Outcome:
+        target = self.output / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=self.output, prefix=".partial-")
+        try:
+            try:
+                made.write_to(handle)
+            finally:
+                os.close(handle)
+            if not _linked(partial, target):
+                data = made.tobytes()
+                if target.read_bytes() == data:
+                    return Outcome(entry, SAME, output=str(name), findings=" ".join(findings))
+                # Another file of the same SOPInstanceUID: nothing is lost, and the report tells of it.
+                name = name.with_name(f"{name.stem}-{hashlib.sha256(data).hexdigest()[:12]}.dcm")
+                findings = [*findings, "DUPLICATE_SOP_INSTANCE_UID_DIFFERS"]
+                if not _linked(partial, self.output / name):
+                    return Outcome(entry, SAME, output=str(name), findings=" ".join(findings))
+        finally:
+            os.unlink(partial)
+        return Outcome(entry, WRITTEN, output=str(name), findings=" ".join(findings))
+
+
+def _linked(partial: str, target: Path) -> bool:
+    """Give a written file its name; False when something has that name already, which stays as it is."""
+    try:
+        os.link(partial, target)  # a rename would replace it
+    except FileExistsError:
+        return False
+    return True
+
+
+_REWRITERS: dict[Terms, Rewriter] = {}
+
+
+def _rewriter(terms: Terms) -> Rewriter:
+    """Return this process's engine: made once, it remembers persons and texts."""
+    found = _REWRITERS.get(terms)
+    if found is None:
+        found = _REWRITERS[terms] = terms.rewriter()
+    return found
+
+
+def whole(handle: EntryHandle) -> bytes:
+    """Return an entry's bytes."""
+    parts, at = [], 0
+    while data := handle.read(at, _PIECE):
+        parts.append(data)
+        at += len(data)
+    return b"".join(parts)
+
+
+def suspected(data: bytes) -> bool:
+    """Whether a file's header gives reason to expect text in its pixels, by what kind of image it says it is.
+
+    Burned In Annotation (0028,0301) decides where it is YES or NO; without it kinds of images that usually carry text
+    are suspected: ultrasound, captures of screens, endoscopy, fluoroscopy, reports as images.
+    """
+    if b"\xe0\x7f\x10\x00" not in data:
+        return False
+    said: dict[str, str] = {}
+    try:
+        for path, keyword, _, texts in elements_of(data):
+            if keyword in ("Modality", "BurnedInAnnotation", "ImageType", "SOPClassUID") and "[" not in path:
+                said[keyword] = "\\".join(texts).upper()
+    except ValueError:
+        return True
+    burned = said.get("BurnedInAnnotation", "")
+    if burned in ("YES", "NO"):
+        return burned == "YES"
+    if said.get("SOPClassUID", "").startswith("1.2.840.10008.5.1.4.1.1.7"):
+        return True
+    kinds = said.get("ImageType", "")
+    return said.get("Modality", "") in _SUSPECTED_MODALITIES or any(kind in kinds for kind in _SUSPECTED_TYPES)
+
+
+def listed(source: str, settings: Settings) -> Iterator[Entry]:
+    """Yield every file under a folder, and every member of its archives."""
+    limits = settings.inventory
+    opened = open_roots([source], os.getcwd(), None, limits.timeout_seconds)
+    opener = Opener(limits.archive_depth, limits.tries, limits.timeout_seconds)
+    waiting: list[Folder | Entry] = list(opened)
+    roots = real_roots(opened)
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Folder):
+            for item in list_folder(found, roots, None, limits.timeout_seconds, limits.tries):
+                waiting.append(item.entry if isinstance(item, FolderFault) else item)
+        elif found.code:
+            yield found
+        else:
+            yield from opener.look_into(found)
+
+
+def scrub(
+    source: str, work: ScrubWork, report: Path, settings: Settings, processes: int, stream: TextIO,
+    clock: Callable[[], float],
+) -> Counter[str]:  # fmt: skip
+    """De-identify a folder into another.
+
+    Parameters
+    ----------
+    source : str
+        Folder, or URI, with files and archives.
+    work : ScrubWork
+        Terms and output folder.
+    report : pathlib.Path
+        CSV, one line an entry; it holds original paths, so it must not lie in the output folder.
+    settings : Settings
+        Limits of listing and reading.
+    processes : int
+        Worker processes.
+    stream : text stream
+        For progress lines.
+    clock : callable
+        Seconds since the epoch.
+
+    Returns
+    -------
+    Counter
+        Entries by outcome, and withheld ones by code.
+
+    Raises
+    ------
+    CairnError
+        REPORT_INSIDE, SOURCE_MISSING, NO_DISK; what was written stays, and the report up to then.
+    """
+    if work.output.resolve() in (report.resolve(), *report.resolve().parents):
+        raise CairnError("REPORT_INSIDE", path=report)
+    work.output.mkdir(parents=True, exist_ok=True)
+    counts: Counter[str] = Counter()
+    entries = list(listed(source, settings))
+    progress = Progress("scrub", len(entries), stream, clock, settings.stage.progress_seconds)
+    with report.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(REPORT)
+        for done in _outcomes(entries, work, processes):
+            counts.update([done.outcome, *([f"code {done.code}"] if done.code else [])])
+            writer.writerow([getattr(done, name) for name in REPORT])
+            progress.at(counts[WRITTEN] + counts[SAME] + counts[WITHHELD] + counts["container"])
+    counts["entries"] = len(entries)
+    return counts
+
+
+def _outcomes(entries: Sequence[Entry], work: ScrubWork, processes: int) -> Iterator[Outcome]:
+    readable = [entry for entry in entries if entry.kind != "container" and not entry.code]
+    for entry in entries:
+        if entry.code:
+            yield Outcome(entry.uri, WITHHELD, entry.code)
+        elif entry.kind == "container":
+            yield Outcome(entry.uri, "container")
+    # A fork would share the parent's threads' locks; keys are read by each process itself.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+        waiting: list[Future[list[Outcome]]] = [pool.submit(work, chunk) for chunk in chunks(readable)]
+        for future in waiting:
+            yield from future.result()
+
+
+def chunks(entries: Iterable[Entry]) -> Iterator[list[EntryAddress]]:
+    """Yield entries to be done together: all of one archive, in its order, or some plain files."""
+    ordered = sorted(entries, key=lambda entry: (entry.container or "", entry.data_offset or 0, entry.uri))
+    for container, group in groupby(ordered, key=lambda entry: entry.container):
+        members = [address_of(entry) for entry in group]
+        step = len(members) if container else _ENTRIES_AT_A_TIME
+        for start in range(0, len(members), step):
+            yield members[start : start + step]

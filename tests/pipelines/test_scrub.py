@@ -1,0 +1,118 @@
+"""`scrub`: every input accounted for, nothing half written, nothing real in what leaves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from cairn.deid.keys import make_key
+from cairn.deid.profile import load_profile
+from cairn.errors import CairnError
+from cairn.pipelines.deidentify_task import Terms
+from cairn.pipelines.scrub import REPORT, ScrubWork, scrub
+from cairn.settings import Settings
+from cairn.verify.search import search_folder
+
+PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
+FILES = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "JPEG2000.dcm", "SC_rgb_jpeg_gdcm.dcm", "rtdose.dcm")
+
+
+@pytest.fixture
+def terms(tmp_path: Path) -> Terms:
+    folder = tmp_path / "keys"
+    make_key(folder)
+    return Terms(load_profile(PROFILE), str(folder))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "in coming"
+    folder.mkdir()
+    for name in FILES:
+        found = get_testdata_file(name, download=False)
+        assert found is not None
+        shutil.copy(found, folder / name)
+    shutil.copy(folder / "CT_small.dcm", folder / "copy.dcm")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "empty.dcm").write_bytes(b"")
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", folder, ".")
+    shutil.move(tmp_path / "zipped.zip", folder / "zipped.zip")
+    return folder
+
+
+def run(
+    source: Path, output: Path, terms: Terms, pass_pixels: bool = False
+) -> tuple[Counter[str], list[dict[str, str]]]:
+    work = ScrubWork(terms, output, pass_pixels, 1, 10)
+    report = output.parent / "report.csv"
+    counts = scrub(str(source), work, report, Settings(), 2, io.StringIO(), lambda: 0.0)
+    with report.open(encoding="utf-8", newline="") as stream:
+        return counts, list(csv.DictReader(stream))
+
+
+def test_every_input_is_accounted_for_and_what_leaves_is_whole(source: Path, tmp_path: Path, terms: Terms) -> None:
+    output = tmp_path / "out going"
+    counts, rows = run(source, output, terms)
+    inputs = len(list(source.iterdir()))
+    assert len(rows) == counts["entries"] == 2 * inputs - 1  # each file, each member of the archive, the archive
+    assert list(rows[0]) == list(REPORT)
+    assert counts["written"] + counts["same"] + counts["withheld"] + counts["container"] == counts["entries"]
+    written = {row["output"] for row in rows if row["outcome"] == "written"}
+    assert {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()} == written
+    assert counts["written"] >= 4
+    assert counts["same"] >= counts["written"]  # the copy, and all that the archive holds once more
+    for name in written:
+        file = pydicom.dcmread(output / name)
+        assert name == f"{file.PatientID}/{file.StudyInstanceUID}/{file.SeriesInstanceUID}/{file.SOPInstanceUID}.dcm"
+        assert file.PatientIdentityRemoved == "YES"
+    codes = {row["entry"].rsplit("/", 1)[-1]: row["code"] for row in rows if row["outcome"] == "withheld"}
+    assert codes["notes.txt"] == "NOT_DICOM"
+    assert codes["empty.dcm"] == "EMPTY_FILE"
+
+
+def test_nothing_real_leaves(source: Path, tmp_path: Path, terms: Terms) -> None:
+    output = tmp_path / "out"
+    run(source, output, terms, pass_pixels=True)
+    real = set()
+    for name in FILES:
+        file = pydicom.dcmread(source / name)
+        real |= {str(file.SOPInstanceUID), str(file.StudyInstanceUID), str(file.SeriesInstanceUID)}
+        real |= {part for part in str(file.PatientName).split("^") if len(part) >= 5} | {name}
+    assert search_folder(output, real) == []
+
+
+def test_images_with_suspected_text_pass_only_when_told_and_are_marked(
+    source: Path, tmp_path: Path, terms: Terms
+) -> None:
+    _, rows = run(source, tmp_path / "out", terms)
+    suspected = {row["entry"] for row in rows if row["code"] == "DEID_PIXEL_TEXT_SUSPECTED"}
+    assert suspected
+    _, rows = run(source, tmp_path / "other", terms, pass_pixels=True)
+    marked = {row["entry"] for row in rows if "DEID_PIXELS_UNEXAMINED" in row["findings"]}
+    assert marked == suspected
+
+
+def test_again_writes_nothing_and_other_machines_write_the_same(source: Path, tmp_path: Path, terms: Terms) -> None:
+    first, _ = run(source, tmp_path / "out", terms)
+    again, _ = run(source, tmp_path / "out", terms)
+    assert again["written"] == 0
+    assert again["same"] == first["written"] + first["same"]
+    run(source, tmp_path / "other", terms)
+    one, other = (
+        {p.relative_to(tmp_path / d): p.read_bytes() for p in (tmp_path / d).rglob("*.dcm")} for d in ("out", "other")
+    )
+    assert one == other
+
+
+def test_the_report_must_not_leave(source: Path, tmp_path: Path, terms: Terms) -> None:
+    work = ScrubWork(terms, tmp_path / "out", False, 1, 10)
+    with pytest.raises(CairnError, match="REPORT_INSIDE"):
+        scrub(str(source), work, tmp_path / "out" / "a" / "report.csv", Settings(), 1, io.StringIO(), lambda: 0.0)
+    assert not (tmp_path / "out").exists()
