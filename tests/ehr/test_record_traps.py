@@ -357,3 +357,22 @@ def test_a_source_without_a_needed_column_is_refused_by_name(mappings):
 
 def test_columns_that_the_mapping_does_not_know_are_told(mappings):
     assert unmapped_columns(mappings["chi_register"], ["CHI", "forename", "shoe_size"]) == ["shoe_size"]
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_values_that_repeat_come_out_as_those_that_do_not(mappings, copies: int):
+    """Repeated values are converted once; which cells are bad must not move."""
+    codes = ["I63.9", "stroke", None, "I10X", "?", ""]
+    dates = ["2019-03-01", "31/02/2019", "", None, "01/03/2019", "x"]
+    table = pa.table({
+        "URI": [str(n) for n in range(6 * copies)], "UPI_NUMBER": [ANNA] * 6 * copies,
+        "ADMISSION_DATE": ["2019-03-01"] * 6 * copies,
+        "MAIN_CONDITION": pa.array(codes * copies, pa.string()),
+        "DISCHARGE_DATE": pa.array(dates * copies, pa.string()),
+    })  # fmt: skip
+    rows = typed(table, mappings["smr01"], FIRST).typed
+    day = dt.date(2019, 3, 1)
+    assert rows["main_condition"].to_pylist() == ["I639", None, None, "I10", None, None] * copies
+    assert rows["discharge_date"].to_pylist() == [day, None, None, None, day, None] * copies
+    found = [sorted(finding["place"] for finding in row) for row in rows["findings"].to_pylist()]
+    assert found == [[], ["discharge_date", "main_condition"], [], [], ["main_condition"], ["discharge_date"]] * copies

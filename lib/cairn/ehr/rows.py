@@ -171,7 +171,7 @@ class _Batch:
         broken = pc.fill_null(pc.match_substring(values, "\ufffd"), False)
         if pc.any(broken).as_py():
             self._bad.append(("EHR_ENCODING", name, np.asarray(broken.to_numpy(zero_copy_only=False), dtype=bool)))
-        made, bad = _convert(rule, values, self._mapping.formats)
+        made, bad = _converted(rule, values, self._mapping.formats)
         if bad.any():
             self._bad.append((cells.CODES.get(rule.kind, "EHR_CODE"), name, bad))
         return made
@@ -211,6 +211,8 @@ class _Batch:
 
     def findings(self) -> pa.Array:
         """Return each row's findings."""
+        if not any(bad.any() for _, _, bad in self._bad):
+            return pa.ListArray.from_arrays(np.zeros(len(self._table) + 1, np.int32), pa.array([], FINDINGS.value_type))
         lists: list[list[dict[str, str]]] = [[] for _ in range(len(self._table))]
         for code, name, bad in self._bad:
             for row in np.flatnonzero(bad):
@@ -223,6 +225,20 @@ class _Batch:
         for code, name, bad in self._bad:
             counts[code, name] += int((bad & kept).sum())
         return +counts
+
+
+def _converted(rule: FieldMap, values: pa.Array, formats: tuple[str, ...]) -> cells.Typed:
+    """Return typed cells; dates and codes repeat, so each value is looked at once."""
+    encoded = values.dictionary_encode()
+    if 2 * len(encoded.dictionary) > len(values):
+        return _convert(rule, values, formats)
+    made, bad = _convert(rule, encoded.dictionary, formats)
+    places = encoded.indices
+    # An empty dictionary has no value to take, not even for NULL.
+    taken = pc.take(made, places) if len(made) else pa.nulls(len(values), made.type)
+    wrong = pc.fill_null(pc.take(pa.array(bad), places), False) if bad.any() else None
+    mask = np.zeros(len(values), dtype=bool) if wrong is None else wrong.to_numpy(zero_copy_only=False)
+    return taken, np.asarray(mask, dtype=bool)
 
 
 def _convert(rule: FieldMap, values: pa.Array, formats: tuple[str, ...]) -> cells.Typed:
