@@ -168,6 +168,21 @@ def test_equal_days_go_by_the_key_and_rows_without_a_day_are_no_anchor():
     assert {m["person_id"]: m["index_date"] for m in made.members} == {"a": D(10), "b": D(5), "d": D(9)}
 
 
+@pytest.mark.parametrize(("pick", "persons"), [("first", []), ("last", ["a"])])
+def test_of_rows_of_one_day_first_and_last_differ_by_the_key(pick: str, persons: list[str]):
+    world = {
+        "person": [person("a")],
+        "smr01": [stay("a", 0, "I64", 0, record_id="1"), stay("a", 0, "I64", 5, record_id="2")],
+        "series": [scan("a", 3, "A1")],
+    }
+    rules = f"  - having: {{{pick}: stays}}\n    as: chosen\n  - {{having: scans, within: during chosen}}"
+    checked = reading.parse(text("", rules), LISTS)
+    slow = memory.resolve(checked, world)
+    assert [member["person_id"] for member in slow.members] == persons
+    members, attrition = run(checked, connect(world))
+    assert comparable(members) == comparable(slow.members) and attrition == slow.attrition
+
+
 # images, UIDs that are taken
 IMAGES = [
     ("images: {from: scans}", "A1 A2 B1 C1 C2 D1 E1 E2"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def resolve_aliases(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
@@ -75,3 +76,62 @@ class PersonResolver:
         if not who:
             found = {chi for (_, known), chi in self._local.items() if known == what}
         return self.chi(found.pop()) if len(found) == 1 else None
+
+
+def person_rows(
+    register: Iterable[Mapping[str, Any]], deaths: Iterable[Mapping[str, Any]], aliases: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return a row of ``person`` for each current CHI of the register, slowly and obviously: the pipeline's oracle.
+
+    A number that was replaced is no person of its own, but an opt-out or a death under it counts. Of several boards'
+    records the one in force goes first, then the one whose address changed last, then by board. The date of death
+    is that of NRS, else that of the register. Registered is from the earliest start to the latest end, open where any
+    is open.
+
+    Parameters
+    ----------
+    register, deaths : iterable of mapping
+        Rows in force of ``ehr_chi_register`` and ``ehr_deaths``.
+    aliases : mapping of str to str
+        Current CHI by replaced one (:func:`resolve_aliases`).
+    """
+    own: dict[str, list[Mapping[str, Any]]] = {}
+    for row in register:
+        own.setdefault(aliases.get(row["patient_id"], row["patient_id"]), []).append(row)
+    died: dict[str, list[Mapping[str, Any]]] = {}
+    for row in deaths:
+        died.setdefault(aliases.get(row["patient_id"], row["patient_id"]), []).append(row)
+    return [_person(chi, rows, died.get(chi, [])) for chi, rows in sorted(own.items())]
+
+
+def _person(chi: str, rows: list[Mapping[str, Any]], deaths: list[Mapping[str, Any]]) -> dict[str, Any]:
+    best = sorted(rows, key=lambda row: _precedence(chi, row))
+    nrs = min(deaths, key=lambda row: row["death_date"], default=None)
+    dates = [row["death_date"] for row in best if row["death_date"] is not None]
+    ends = [row["registered_to"] for row in rows]
+    starts = [row["registered_from"] for row in rows if row["registered_from"] is not None]
+    return {
+        "patient_id": chi,
+        **{name: _first(best, name) for name in ("sex", "birth_date", "board", "simd_quintile")},
+        "death_date": nrs["death_date"] if nrs else next(iter(dates), None),
+        "death_basis": "nrs" if nrs else "chi_register" if dates else None,
+        "underlying_cause": nrs["underlying_cause"] if nrs else None,
+        "registered_from": min(starts, default=None),
+        "registered_to": None if None in ends else max(ends),
+        "linked": True,
+        "opted_out": any(row["opted_out"] for row in rows),
+    }
+
+
+def _precedence(chi: str, row: Mapping[str, Any]) -> tuple[bool, bool, int, str]:
+    changed = row["address_changed"]
+    return (
+        row["patient_id"] != chi,
+        not row["current_record"],
+        -changed.toordinal() if changed else 0,
+        row["board"] or "",
+    )
+
+
+def _first(rows: list[Mapping[str, Any]], name: str) -> Any:
+    return next((row[name] for row in rows if row[name] is not None), None)
