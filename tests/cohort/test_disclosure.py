@@ -1,5 +1,7 @@
 """What may be shown, and what an attacker makes of one answer."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,16 +35,17 @@ falling = st.lists(st.integers(0, 300), min_size=2, max_size=8).map(lambda count
 
 
 @given(falling)
-def test_rows_that_are_shown_apart_are_more_than_the_limit_apart(counts: list[int]):
+def test_rows_that_are_shown_apart_stand_for_counts_more_than_the_limit_apart(counts: list[int]):
     seen = attrition(counts)
-    for first in range(len(counts)):
-        for second in range(first + 1, len(counts)):
-            if seen[first] is not None and seen[second] is not None and seen[first] != seen[second]:
-                assert counts[first] - counts[second] > 0
-                # The least loss that fits what is shown, steps of few persons being merged, is above the limit or 0.
-                standing = [c for c, s in zip(counts, seen, strict=True) if s == seen[second]]
-                assert counts[first] - min(standing) > 10 or len(standing) > 1
-    assert all(count > 10 for count, s in zip(counts, seen, strict=True) if s is not None)
+    # A row shows the first count of its run: one that lost few is shown as that.
+    stands: dict[int, int] = {}
+    for count, value in zip(counts, seen, strict=True):
+        if value is not None:
+            stands.setdefault(value, count)
+            assert count > 10 and stands[value] - count <= 10
+    apart = list(stands.values())
+    assert all(high - low > 10 for high, low in itertools.pairwise(apart))
+    assert all((value is None) == (count <= 10) for count, value in zip(counts, seen, strict=True))
 
 
 grids = st.integers(1, 4).flatmap(

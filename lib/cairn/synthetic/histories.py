@@ -107,7 +107,8 @@ def history(seed: int, person: Person, images: Sequence[Image]) -> History:
         made.add("radiology_report", day, "", more=(study, modality))
     scans = [day for day, _, modality in studies if modality in ("CT", "MR")]
     if scans:
-        _stroke(made, draws, draws.choice(scans))
+        plain = [i.day for i in images if i.modality == "CT" and not i.contrast and (i.spacing or 9) <= 1.5]
+        _stroke(made, draws, draws.choice(plain or scans), 0.85 if plain else 0.4)
         _cancer(made, draws, draws.choice(scans))
         _dementia(made, draws, draws.choice(scans))
     _background(made, draws)
@@ -121,11 +122,11 @@ def _days(count: int) -> dt.timedelta:
     return dt.timedelta(days=count)
 
 
-def _stroke(made: History, draws: Draws, scan: dt.date) -> None:
-    if not draws.chance(0.6):
+def _stroke(made: History, draws: Draws, scan: dt.date, chance: float) -> None:
+    if not draws.chance(chance):
         return
-    day = scan - _days(draws.integer(0, 5))
-    if draws.chance(0.7):
+    day = scan - _days(draws.integer(0, 4))
+    if draws.chance(0.8):
         for _ in range(draws.integer(1, 4)):
             made.add("prescribing", day - _days(draws.integer(1, 450)), draws.choice(ANTICOAGULANTS))
     made.add("smr01", day, draws.choice(STROKE), draws.integer(1, 30), ("I10X",))
