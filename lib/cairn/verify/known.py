@@ -31,6 +31,8 @@ _NO_PERSON = re.compile(
 # No CS: its values are terms of the standard.
 _TEXTS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "IS", "DS"})
 _SHORTEST, _SHORTEST_NUMBER = 3, 4
+_LOGOGRAPHS = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3]")
+_SHORTEST_LOGOGRAPHS = 2
 _SAYS_NOTHING = frozenset(
     ("ANON", "ANONYMIZED", "ANONYMISED", "ANONYMOUS", "UNKNOWN", "NONE", "NULL", "TEST", "PATIENT", "NAME", "PHANTOM",
      "FEMALE", "MALE", "OTHER", "DOCTOR", "THE", "AND", "YES", "NOT", "STUDY", "DICOM", "IMAGE", "SERIES", "HOSPITAL")
@@ -92,6 +94,8 @@ def words_of(values: Iterable[str]) -> frozenset[str]:
 def _tells(word: str) -> bool:
     if word in _SAYS_NOTHING or len(set(word)) < 2:
         return False
+    if _LOGOGRAPHS.search(word):
+        return len(word) >= _SHORTEST_LOGOGRAPHS
     return len(word) >= (_SHORTEST if any(c.isalpha() for c in word) else _SHORTEST_NUMBER)
 
 
@@ -137,6 +141,8 @@ def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
         warnings.simplefilter("ignore")
         try:
             dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True)
+            if not any(tag.group >= 0x0008 for tag in dataset.keys()):  # noqa: SIM118 - a data set is no dict
+                raise ValueError("no element of a data set")  # forced, pydicom reads zeros as commands
             yield from _walk(dataset.file_meta, "", [])
             yield from _walk(dataset, "", [])
             if not len(dataset):

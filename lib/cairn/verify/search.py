@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from cairn.verify.patterns import patterns_in
 
 WORD, UID, DATE, BIRTH_DATE, UNREADABLE = "own_value", "original_uid", "original_date", "birth_date", "unreadable"
 _UID = re.compile(rb"(?<![\d.])\d+(?:\.\d+){3,}")
+_WITHIN_NUMBER = re.compile(r"(?<=\d)[ ./-]{1,3}(?=\d)")
 _TEXT_VRS = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "UN", "OB"})
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00")
 _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
@@ -114,20 +115,69 @@ def terms() -> frozenset[str]:
 def check_text(known: Known, text: str) -> list[str]:
     """Return the rules by which a text tells of the person, or of anybody."""
     rules = list(patterns_in(text))
-    if _matcher(known.words).found(fold(text)):
+    matcher = _matcher(known.words)
+    if matcher.found(fold(text)) or matcher.found(fold(_WITHIN_NUMBER.sub("", text))):
         rules.append(WORD)
     digits = re.sub(r"\D", "", text)
-    if len(digits) >= 8 and any(_says_date(text, date) for date in known.birth_dates):
+    if len(digits) >= 5 and any(_says_date(text, date) for date in known.birth_dates):
         rules.append(BIRTH_DATE)
     if any(uid.decode("ascii") in known.uids for uid in _UID.findall(text.encode("ascii", "replace"))):
         rules.append(UID)
     return rules
 
 
+def check_texts(columns: Mapping[str, Sequence[object]], known: Sequence[Known]) -> list[Place]:
+    """Return where the cells of a table that leaves still tell of the person of their row, or of anybody.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Cells by column; what is no text is passed over, lists are looked into.
+    known : sequence of Known
+        One for each row.
+
+    Returns
+    -------
+    list of Place
+        ``column[row]``, rows counted from 0. Cells with the same text and person are searched once.
+    """
+    seen: dict[tuple[int, str], list[str]] = {}
+    found = []
+    for column, cells in columns.items():
+        for row, (cell, person) in enumerate(zip(cells, known, strict=False)):
+            text = "\\".join(map(str, cell)) if isinstance(cell, (list, tuple)) else cell
+            if not isinstance(text, str) or not text:
+                continue
+            key = (id(person), text)  # every person in `known` outlives this call
+            if key not in seen:
+                seen[key] = check_text(person, text)
+            found += [Place(f"{column}[{row}]", rule) for rule in seen[key]]
+    return found
+
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
 def _says_date(text: str, date: str) -> bool:
+    forms = _date_forms(date)
+    return forms is not None and forms.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _date_forms(date: str) -> re.Pattern[str] | None:
+    """Return a date as people write it: 1901-01-03, 3.1.1901, 1/3/1901, 3rd January 1901, Jan 3, 1901."""
     year, month, day = date[:4], date[4:6], date[6:]
-    forms = (rf"{year}\D?{month}\D?{day}", rf"{day}\D?{month}\D?{year}", rf"{month}\D?{day}\D?{year}")
-    return any(re.search(rf"(?<![\d.]){form}(?!\d)", text) for form in forms)
+    if not 1 <= int(month) <= 12:
+        return None
+    m, d = (f"0?{int(part)}" if int(part) < 10 else part for part in (month, day))
+    name = rf"{_MONTHS[int(month) - 1]}[A-Z]*\.?"
+    gap, th = r"[\s,./-]*", r"(?:ST|ND|RD|TH)?"
+    forms = (
+        rf"{year}\D?{month}\D?{day}", rf"{day}{month}{year}", rf"{month}{day}{year}",
+        rf"{d}[\s./-]+{m}[\s./-]+{year}", rf"{m}[\s./-]+{d}[\s./-]+{year}", rf"{year}[\s./-]+{m}[\s./-]+{d}",
+        rf"{d}{th}{gap}{name}{gap}{year}", rf"{name}{gap}{d}{th}{gap}{year}",
+    )  # fmt: skip
+    return re.compile(rf"(?<![\d.])(?:{'|'.join(forms)})(?!\d)", re.IGNORECASE)
 
 
 def _bytes(known: Known, made: bytes) -> Iterator[Place]:
