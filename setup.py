@@ -35,7 +35,7 @@ setup(
     python_requires=">=3.11,<3.14",
     package_dir={"": "lib"},
     packages=find_packages("lib"),
-    package_data={"cairn": ["py.typed"], "cairn.cohort": ["data/*"], "cairn.deid": ["data/*"], "cairn.synthetic": ["data/*"]},
+    package_data={"cairn": ["py.typed"], **{f"cairn.{name}": ["data/*"] for name in ("cohort", "deid", "synthetic")}},
     install_requires=requirements("runtime"),
     extras_require={
         "s3": requirements("s3"),

@@ -241,6 +241,11 @@ def _bring_up_to_date(store: Store, contract: Contract, rows: DataFrame) -> None
     store.upsert(contract, wanted, unique=True)
 
 
+def key_json(contract: Contract) -> Column:
+    """Return a table's key as one text."""
+    return F.to_json(F.struct(*contract.key))
+
+
 def account(store: Store) -> Crossed:
     """Return what the zone holds."""
     outcomes = {row["outcome"]: row["count"] for row in store.read(CROSSING).groupBy("outcome").count().collect()}

@@ -55,6 +55,16 @@ def uid_udf(place: KeyPlace) -> Callable[..., Column]:
     return _udf(replaced, "string")
 
 
+def person_udf(place: KeyPlace) -> Callable[..., Column]:
+    """Return the function that replaces persons, as `crossing` names them, by their ``person_id``."""
+    folder, name, limit = place.keys, place.key_name, place.date_shift_days
+
+    def replaced(persons: pa.Array) -> pa.Array:
+        return columns.each_distinct(persons, _pseudonyms(folder, name, limit).person, pa.string())
+
+    return _udf(replaced, "string")
+
+
 def register(spark: SparkSession, folder: str, limit: int = 364, name: str = SITE) -> tuple[str, ...]:
     """Register the functions for Spark SQL and return their names.
 
