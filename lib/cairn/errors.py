@@ -379,6 +379,11 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "{nearest} conf/deid/README.md tells what a rule may say.",
         EXIT_USAGE,
     ),
+    "EHR_UNDATED": Condition(
+        "The name of the file {name} holds no date, so nobody can say which delivery is the later one.",
+        "Give --delivered-on YYYY-MM-DD.",
+        EXIT_USAGE,
+    ),
     "REPORT_INSIDE": Condition(
         "The report {path} would lie in the output folder, and it holds original paths.",
         "Name a file outside of it, on the identifiable side.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import html
 import json
 import os
@@ -11,12 +12,15 @@ import re
 from importlib import resources
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.deid import make_vocabulary
+from cairn.deid import columns, make_vocabulary
 from cairn.deid.free_text import DESCRIPTOR, PROSE, TextScrubber, fold, kept_tokens, own_values, packaged_scrubber
+from cairn.deid.keys import MasterKey
+from cairn.deid.pseudonyms import Pseudonyms
 from cairn.ehr.chi import modulus_10_digit, modulus_11_digit
 
 NAME, NUMBER, ADDRESS = 0x00100010, 0x00100020, 0x00101040
@@ -56,6 +60,10 @@ GONE = [
     ("12 High Street", "address"), ("Flat 3, 4 Kirk Wynd", "address"), ("Mr Brain", "title"),
     ("Dr. Long", "title"), ("Professor Hand", "title"), ("MRS YOUNG", "title"), ("reported by: Small", "title"),
     ("1.2.826.0.1.3680043.2.1125", "uid"),
+    ("943.476.5919", "nhs_number"), (f"{TEN[:6]}_{TEN[6:]}", "person_number"), ("2020_03_01", "date"),
+    ("Feb '50", "date"), ("Feb-50", "date"), ("13:02:1950", "date"), ("91M", "age"), ("F/94", "age"),
+    ("ninety-three", "age"), ("Ward 12", "address"),
+    ("Seen by Small", "title"), ("A12345", "unknown_word"), ("Skye", "unknown_word"), ("Glasgow", "unknown_word"),
 ]  # fmt: skip
 
 
@@ -128,8 +136,8 @@ def test_places_and_unknown_words_go() -> None:
 
 
 def test_prose_shows_where_something_went_and_a_descriptor_does_not() -> None:
-    assert packaged_scrubber().scrub("Seen with Xyzzy today", None, PROSE).text == "Seen with [...] today"
-    assert packaged_scrubber().scrub("Seen with Xyzzy today", None, DESCRIPTOR).text == "Seen with today"
+    assert packaged_scrubber().scrub("Known with Xyzzy today", None, PROSE).text == "Known with [...] today"
+    assert packaged_scrubber().scrub("Known with Xyzzy today", None, DESCRIPTOR).text == "Known with today"
 
 
 @given(st.text(max_size=60))
@@ -183,3 +191,32 @@ def test_every_description_file_has_texts() -> None:
     for name in ("series_descriptions.csv", "study_descriptions.csv"):
         with (DATA / name).open(encoding="utf-8") as stream:
             assert any(row["text"] for row in csv.DictReader(stream))
+
+
+def test_ages_and_postcodes_are_generalised_as_columns() -> None:
+    ages = columns.generalise_age(pa.array(["045Y", "089Y", "090Y", "101Y", "006M", "old", None]))
+    assert ages.to_pylist() == ["045Y", "089Y", "090Y", "090Y", "006M", None, None]
+    assert columns.generalise_age(pa.array([45, 89, 90, 120, None])).to_pylist() == [45, 89, 90, 90, None]
+    codes = columns.generalise_postcode(pa.array(["EH16 4SA", "g128qq", "EH16", "W1A 1AA", "nowhere", "", None]))
+    assert codes.to_pylist() == ["EH16", "G12", "EH16", "W1A", None, None, None]
+
+
+def test_dates_move_by_the_days_of_their_person_and_intervals_stay() -> None:
+    pseudonyms = Pseudonyms([MasterKey("site", bytes(range(32)))])
+    day = dt.date(2020, 3, 17)
+    persons = pa.array([TEN, f"{TEN[:6]} {TEN[6:]}", TEN, None, TEN])
+    dates = pa.array([day, day, day + dt.timedelta(days=10), day, dt.date(9999, 12, 31)], pa.date32())
+    moved = columns.shift_date(dates, persons, pseudonyms).to_pylist()
+    days = pseudonyms.days(TEN)
+    assert moved[0] == moved[1] == day + dt.timedelta(days=days) != day
+    assert moved[2] - moved[0] == dt.timedelta(days=10)
+    assert moved[3] is None
+    assert moved[4] is None or days < 0
+    moments = pa.array([dt.datetime(2020, 3, 17, 9, 30, tzinfo=dt.UTC)], pa.timestamp("us", "UTC"))
+    (made,) = columns.shift_date(moments, pa.array([TEN]), pseudonyms).to_pylist()
+    assert made == dt.datetime(2020, 3, 17, 9, 30, tzinfo=dt.UTC) + dt.timedelta(days=days)
+
+
+def test_texts_are_scrubbed_as_columns() -> None:
+    texts = columns.scrub_text(pa.array(["CT head for Kelvinmoor", "CT head", None]), DESCRIPTOR)
+    assert texts.to_pylist() == ["CT head for", "CT head", None]

@@ -20,6 +20,9 @@ from itertools import pairwise
 
 from cairn.deid.free_text_patterns import CHECKS, PATTERNS
 
+RULES = 2
+"""Raised when the same words and patterns would leave another text: part of the digest."""
+
 DESCRIPTOR, PROSE = "descriptor", "prose"
 OWN, UNKNOWN = "own_value", "unknown_word"
 _WORD = re.compile(r"[^\W_]+")
@@ -219,9 +222,10 @@ class TextScrubber:
             return False
         if any(not (run.isascii() and run.isalnum()) for run in runs):
             return False
-        if sum(len(run) for run in runs if run.isdigit()) > _LONGEST_NUMBER:
-            return False
         letters = [run for run in runs if not run.isdigit()]
+        digits = sum(len(run) for run in runs if run.isdigit())
+        if digits > (_LONGEST_NUMBER - 1 if letters else _LONGEST_NUMBER):
+            return False
         if len(letters) == len(runs):
             return self._is_compound(upper, 0)
         # With digits in it, up to three letters are a kernel, a coil, a view: B30f, FC13, L5.
@@ -247,7 +251,13 @@ class TextScrubber:
 
 
 def _without(pattern: re.Pattern[str], check: Callable[[str], bool] | None, text: str) -> str:
-    return pattern.sub(lambda m: _REMOVED if check is None or check(m.group()) else m.group(), text)
+    """Return a text with what a pattern finds in it marked as removed; an underscore separates as a blank does."""
+    shadow, parts, at = text.replace("_", " "), [], 0
+    for found in pattern.finditer(shadow):
+        if check is None or check(found.group()):
+            parts += [text[at : found.start()], _REMOVED]
+            at = found.end()
+    return "".join([*parts, text[at:]]) if parts else text
 
 
 def _tidied(text: str, kind: str) -> str:

@@ -27,26 +27,30 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("person_number", re.compile(r"(?i)\b(?:chi|nhs|hospital|unit|mrn|patient|case|record)\W{0,2}(?:no|nr|num|number|id|#)?\W{0,3}(?=[\w/-]*\d{3})[\w/-]+")),
     ("phone", re.compile(r"(?<![\d.])(?:\+\d{1,3}[ -]?(?:\(0\))?|\(?0)\d{1,4}\)?(?:[ -]?\d{2,4}){2,3}(?!\d)")),
     ("phone", re.compile(r"(?i)\b(?:tel|phone|ext|extension|bleep|page|fax|mob(?:ile)?)\W{1,3}[\d ()+-]{3,}")),
-    ("nhs_number", re.compile(r"(?<![\d.])\d{3}([ -])\d{3}\1\d{4}(?![\d.])")),
+    ("nhs_number", re.compile(r"(?<![\d.])\d{3}([ .-])\d{3}\1\d{4}(?![\d.])")),
     ("date", re.compile(r"(?<![\d.])(?:19|20)\d{2}([-/. ])\d{1,2}\1\d{1,2}(?![\d.]\d)")),
-    ("date", re.compile(r"(?<![\d.])\d{1,2}([-/. ])\d{1,2}\1(?:19|20)\d{2}(?!\d)")),
+    ("date", re.compile(r"(?<![\d.])\d{1,2}([-/. :])\d{1,2}\1(?:19|20)\d{2}(?!\d)")),
     ("date", re.compile(rf"(?<![\d.]){_DAY}([-/.])(?:0?[1-9]|1[0-2])\1\d{{2}}(?![\d.]|[ ]?mm)")),
     ("date", re.compile(rf"(?i)(?<![\w.]){_DAY}(?:st|nd|rd|th)?[ ./-]*(?:of )?{_MONTH}\b[ .,/-]*(?:'?\d{{2,4}})?(?!\d)")),
     ("date", re.compile(rf"(?i)\b{_MONTH}[ .,/-]*{_DAY}(?:st|nd|rd|th)?\b(?:[ .,/-]*(?:19|20)\d{{2}})?(?!\d)")),
     ("date", re.compile(rf"(?i)\b{_MONTH}[ .,/'-]*(?:19|20)\d{{2}}(?!\d)")),
+    ("date", re.compile(rf"(?i)\b{_MONTH} ?['’-] ?\d{{2}}(?!\d)")),
     # A year alone; 2000 is a b value far more often.
     ("date", re.compile(r"(?<![\d.])(?:19\d{2}|200[1-9]|20[1-3]\d)(?![\d.])")),
     ("age", re.compile(r"(?i)(?<![\d.])(?:9\d|1[01]\d)[ -]*(?:y(?:ea)?rs?|y/?o|years?[ -]old|y)\b")),
     ("age", re.compile(r"(?i)\bag(?:e|ed)\W{0,3}(?:9\d|1[01]\d)(?!\d)")),
+    ("age", re.compile(r"(?i)\b(?:9\d|1[01]\d) ?[MF]\b|\b[MF] ?/ ?(?:9\d|1[01]\d)\b|\bninety(?:[ -]\w+)?\b")),
     ("age", re.compile(r"\b0(?:9\d|1[01]\d)Y\b|\b1[01]\dY\b")),
     ("postcode", re.compile(r"(?i)\b[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b(?!\w)")),
     ("postcode", re.compile(r"\b(?:AB|DD|DG|EH|FK|HS|IV|KA|KW|KY|ML|PH|TD|ZE)[1-9]\d?\b")),
     ("address", re.compile(rf"(?i)\b(?:flat\s+\w+,?\s+)?\d{{1,4}}[a-z]?,?\s+(?:[a-z'’]+\s+){{1,3}}{_STREET}\b")),
+    ("address", re.compile(r"(?i)\bward\W{1,2}\w*\d\w*")),
     ("address", re.compile(r"(?i)\b(?:flat|apartment)\s+\d+\w?\b")),
     # MR and DR in capitals are modalities; what follows them is looked up word by word anyway.
     ("title", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sister|Nurse|Sir|Lady|Lord|Rev|Master){_FOLLOWING}")),
     ("title", re.compile(rf"\b(?:MRS|MISS|PROF|PROFESSOR|SISTER|NURSE|CONSULTANT|Consultant|Radiographer|RADIOGRAPHER)[.:,]?\s+(?:{_NAME}\.?\s*){{1,2}}(?=[^a-z]|$)")),
-    ("title", re.compile(rf"(?i:\b(?:reported|dictated|referred|requested|signed|verified|authori[sz]ed|typed|seen|discussed|performed) (?:by|with)\b|\bcc\b|\bref(?:erring)?\b|\boperator\b|\bname\b|\bpatient\b)\s*[:.]\s*(?:{_NAME}[.,]?\s*){{1,3}}(?=[^a-z]|$)")),
+    ("title", re.compile(rf"(?i:\b(?:reported|dictated|referred|requested|signed|verified|authori[sz]ed|typed|seen|discussed|performed|examined) (?:by|with)\b)[ :.]*(?:{_NAME}[.,]?\s*){{1,3}}(?=[^a-z]|$)")),
+    ("title", re.compile(rf"(?i:\bcc\b|\bref(?:erring)?\b|\boperator\b|\bname\b|\bpatient\b)\s*[:.]\s*(?:{_NAME}[.,]?\s*){{1,3}}(?=[^a-z]|$)")),
 )  # fmt: skip
 """Names of rules and their patterns, in the order in which they are applied."""
 

@@ -65,9 +65,21 @@ def names() -> frozenset[str]:
     return frozenset(found)
 
 
+PLACES = frozenset(
+    ("ABERDEEN", "AIRDRIE", "ALLOA", "ARBROATH", "ARRAN", "AYR", "BANFF", "BUTE", "CLYDE", "COWAL", "CUMBERNAULD",
+     "DUMFRIES", "DUNDEE", "DUNFERMLINE", "EDINBURGH", "ELGIN", "FALKIRK", "FIFE", "FORTH", "GALLOWAY", "GIRVAN", "GLASGOW",
+     "GLENROTHES", "GREENOCK", "HAMILTON", "HARRIS", "HAWICK", "INVERNESS", "IRVINE", "ISLAY", "JURA", "KELSO",
+     "KILMARNOCK", "KIRKCALDY", "LANARK", "LARGS", "LEITH", "LERWICK", "LEWIS", "LIVINGSTON", "LOTHIAN", "MELROSE",
+     "MORAY", "MOTHERWELL", "MULL", "NAIRN", "OBAN", "ORKNEY", "PAISLEY", "PEEBLES", "PERTH", "PETERHEAD", "RAIGMORE",
+     "SCOTLAND", "SHETLAND", "SKYE", "STIRLING", "STORNOWAY", "STRANRAER", "TAYSIDE", "THURSO", "TROON", "UIST", "WICK",
+     "LONDON", "ENGLAND", "WALES", "IRELAND", "BELFAST", "MANCHESTER", "LIVERPOOL", "LEEDS", "NEWCASTLE", "CARLISLE")
+)  # fmt: skip
+"""Places of the country that also stand in codes or descriptions."""
+
+
 def vocabulary(texts: Iterable[str]) -> frozenset[str]:
     """Return the vocabulary that some descriptions, the standard and the hand-typed list give together."""
-    return typed_words() | ((standard_words() | described_words(texts)) - names())
+    return typed_words() | ((standard_words() | described_words(texts)) - names() - PLACES)
 
 
 def descriptions(files: Iterable[Path]) -> list[str]:
@@ -82,7 +94,7 @@ def descriptions(files: Iterable[Path]) -> list[str]:
 def main(arguments: list[str]) -> None:
     """Write the files."""
     words = vocabulary(descriptions(map(Path, arguments)))
-    called = frozenset(name for name in names() - words if len(name) > 2)
+    called = frozenset(name for name in (names() | PLACES) - words if len(name) > 2)
     _write(DATA / "vocabulary.txt", words)
     _write(DATA / "names.txt", called)
     print(f"{len(words)} words, {len(called)} names")
