@@ -13,10 +13,11 @@ import pytest
 from made_world import World
 from pyspark.sql import functions as F
 
+from cairn.deid.free_text import fold, packaged_scrubber
 from cairn.deid.keys import make_key, read_key
 from cairn.deid.profile import load_profile
 from cairn.deid.pseudonyms import Pseudonyms
-from cairn.deid.rewrite import Kept, Rewriter
+from cairn.deid.rewrite import Refused, Rewriter
 from cairn.deid.rules import RuleSet
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify import TWINS, Crossed, deidentify, refuse_unknown_columns
@@ -78,10 +79,12 @@ def test_tables_and_files_agree(world: World, terms: Terms, done: Crossed) -> No
         for row in world.store.read(DEIDENTIFIED_INSTANCE).select(*names, "study_date").collect()
     }
     crossed = world.store.read(CROSSING).where("outcome = 'crossed' and uri not like '%!/%'").orderBy("uri").collect()
-    compared = 0
+    compared = refused = 0
     for row in crossed[:60]:
         made = rewriter((world.archive / world.path(row["uri"])).read_bytes())
-        assert isinstance(made, Kept)
+        if isinstance(made, Refused):
+            refused += 1  # cut behind its header: the header crossed, the file cannot
+            continue
         file = pydicom.dcmread(io.BytesIO(made.tobytes()), force=True, stop_before_pixels=True)
         twin = twins[made.sop_instance_uid]
         assert twin["person_id"] == made.person_id == (file.get("PatientID") or made.person_id)
@@ -90,7 +93,8 @@ def test_tables_and_files_agree(world: World, terms: Terms, done: Crossed) -> No
         date = twin["study_date"].strftime("%Y%m%d") if twin["study_date"] else ""
         assert date == str(file.get("StudyDate", "") or "")
         compared += 1
-    assert compared == 60
+    assert compared + refused == 60
+    assert refused <= 3
 
 
 def test_nothing_real_is_in_any_cell(world: World, done: Crossed) -> None:
@@ -103,6 +107,8 @@ def test_nothing_real_is_in_any_cell(world: World, done: Crossed) -> None:
         for value in row:
             for text in value if isinstance(value, list) else [value]:
                 real |= {part for part in re.split(r"[\^=,]", str(text or "")) if len(part) >= 6}
+    # One is called like the circle of Willis, and another's report may tell of that.
+    real = {value for value in real if fold(value) not in packaged_scrubber().vocabulary}
     assert len(real) > 500
     for contract in TWINS:
         for row in cells(world, contract):
