@@ -167,6 +167,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "PIXELS_UNDESCRIBED": Condition(
         "Rows, Columns, Bits Allocated or Samples per Pixel are missing or impossible.", "Ask the source for the file."
     ),
+    "PIXELS_UNFORESEEN": Condition(
+        "The pixels met a fault of the program that nobody foresaw; the other entries went on.",
+        "Send the entry id to the developers; a new version tries again.",
+    ),
     "PIXELS_EMPTY": Condition("The pixel data element holds no frame.", "Ask the source for the file again."),
     "PIXELS_TRUNCATED": Condition(
         "The pixel data ends early; what is there was measured.", "Ask the source for the file again."

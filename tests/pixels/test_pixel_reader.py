@@ -12,7 +12,9 @@ import pydicom
 import pytest
 from archive_sample import listed
 from pixel_sample import END, InMemory, item, made_file
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from cairn.archive.entry import address_of
 from cairn.archive.reader import read_entries
@@ -199,3 +201,19 @@ def test_features_of_a_series():
     assert made == series_features(rows[::-1], pixel_area=0.5, slice_spacing=2.0)
     assert series_features(rows).volumes == {}
     assert series_features([]).mean is None
+
+
+def test_functional_groups_of_a_deflated_entry_are_read(reader):
+    """Its bytes are inflated once; the file meta, which says that they are deflated, must not have it done again."""
+    ct = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+    del ct.RescaleSlope, ct.RescaleIntercept
+    line = Dataset()
+    line.RescaleSlope, line.RescaleIntercept, line.RescaleType = "2", "-5", "HU"
+    shared = Dataset()
+    shared.PixelValueTransformationSequence = [line]
+    ct.SharedFunctionalGroupsSequence = [shared]
+    ct.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    written = io.BytesIO()
+    ct.save_as(written)
+    row = reader(InMemory(written.getvalue())).rows[0]
+    assert (row["rescale_slope"], row["rescale_intercept"]) == (2.0, -5.0)

@@ -212,3 +212,14 @@ def test_a_folder_is_searched_by_content_and_name(tmp_path) -> None:  # type: ig
     (tmp_path / "a" / "dirty.log").write_bytes(b"x" + SURNAME.encode("utf-16-le"))
     (tmp_path / f"{CHI_NUMBER}.txt").write_text("")
     assert search_folder(tmp_path, [SURNAME, CHI_NUMBER]) == [f"{CHI_NUMBER}.txt", "a/dirty.log"]
+
+
+def test_original_uids_made_of_a_uuid_are_found_in_text() -> None:
+    first = original()
+    first.SeriesInstanceUID = "2.25.69435490824545428283433002508639652459"
+    known = known_of(bytes_of(first))
+    assert UID in check_text(known, "see 2.25.69435490824545428283433002508639652459")
+    assert (UID, "(0008,103E)") in {
+        (place.rule, place.where)
+        for place in check_file(known, planted(SeriesDescription=f"of {first.SeriesInstanceUID}"))
+    }

@@ -7,7 +7,7 @@ algorithm is new.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from cairn.archive.entry import EntryAddress
 from cairn.archive.reader import read_entries
 from cairn.errors import EntryError
 from cairn.pipelines.entry_rows import addresses, failed_rows
-from cairn.pixels.reader import PixelLimits, PixelReader, PixelResult
+from cairn.pixels.reader import PixelEntry, PixelLimits, PixelReader, PixelResult
 from cairn.pixels.rows import ALGORITHM_VERSION, Row, table_of
 from cairn.settings import Pixels
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
@@ -63,7 +63,11 @@ class PixelWork:
     ) -> Iterator[tuple[EntryAddress, PixelResult | EntryError]]:
         # One at a time: the reader keeps one decoder, and decoding takes longer than any storage.
         return read_entries(
-            entries, reader, overlap=1, tries=self.settings.tries, timeout_seconds=self.settings.timeout_seconds
+            entries,
+            guarded(reader),
+            overlap=1,
+            tries=self.settings.tries,
+            timeout_seconds=self.settings.timeout_seconds,
         )
 
     def _rows(self, outcomes: Iterable[tuple[EntryAddress, PixelResult | EntryError]]) -> Iterator[Made]:
@@ -86,6 +90,20 @@ class PixelWork:
             yield PIXEL_STATISTICS.name, table_of(rows)
         if failed:
             yield QUARANTINE.name, failed_rows(failed, STAGE, self.run, versions())
+
+
+def guarded(reader: Callable[[PixelEntry], PixelResult]) -> Callable[[PixelEntry], PixelResult]:
+    """Return a reader whose unforeseen faults cost one entry, which then has a code, and not the task and the run."""
+
+    def read(entry: PixelEntry) -> PixelResult:
+        try:
+            return reader(entry)
+        except (EntryError, OSError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - of 3e9 files of every origin some find what nobody thought of
+            raise EntryError("PIXELS_UNFORESEEN") from None
+
+    return read
 
 
 def limits_of(settings: Pixels) -> PixelLimits:

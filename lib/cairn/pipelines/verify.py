@@ -182,6 +182,6 @@ def original_uids(store: Store, contract: Contract) -> DataFrame:
         F.array(*(F.struct(F.lit(n).alias("column"), F.to_json(F.struct(n)).alias("text")) for n in names))
     )
     told = store.read(contract).select(key_json(contract).alias("key"), cells.alias("cell")).select("key", "cell.*")
-    uids = F.explode(F.regexp_extract_all("text", F.lit(r"(\d+(?:\.\d+){3,})"), F.lit(1)))
+    uids = F.explode(F.regexp_extract_all("text", F.lit(r"(\d+(?:\.\d+){2,})"), F.lit(1)))
     found = told.select("key", "column", uids.alias("uid")).distinct().join(known, "uid", "left_semi")
     return found.select("key", "column", F.lit("original_uid").alias("rule"))

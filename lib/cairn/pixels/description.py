@@ -10,6 +10,7 @@ import io
 import math
 import struct
 import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -326,16 +327,31 @@ def _rescales(values: _Values, buf: np.ndarray, place: int) -> tuple[Rescale, ..
     return ()
 
 
+_DEFLATED, _INFLATED = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
+
+
 def _functional_groups(buf: np.ndarray, place: int) -> tuple[Rescale, ...]:
     """Return the lines of the Pixel Value Transformation functional group (PS3.3 C.7.6.16.2.9)."""
     groups = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = dcmread(io.BytesIO(buf[:place].tobytes()), force=True, specific_tags=list(groups))
+            # Of a deflated entry the inflated bytes are here, and the file meta still says deflated.
+            header = buf[:place].tobytes().replace(_DEFLATED, _INFLATED, 1)
+            dataset = dcmread(io.BytesIO(header), force=True, specific_tags=list(groups))
             shared = [_line(item) for item in dataset.get(groups[0]) or ()]
             own = [_line(item) for item in dataset.get(groups[1]) or ()]
-    except (ValueError, TypeError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, OSError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        EOFError,
+        OverflowError,
+        NotImplementedError,
+        OSError,
+        zlib.error,
+    ):
         return ()  # a broken sequence costs the real-world units, not the pixels
     if own and all(own):
         lines = [line for line in own if line is not None]

@@ -1,4 +1,4 @@
 """The verifier: does anything that identifies a person stand in what leaves? Shares no code with what de-identifies."""
 
-VERSION = 2
+VERSION = 3
 """Raised when it finds more than before: what crossed is then looked at again."""

@@ -13,7 +13,7 @@ from cairn.verify.known import Known, elements_of, fold
 from cairn.verify.patterns import patterns_in
 
 WORD, UID, DATE, BIRTH_DATE, UNREADABLE = "own_value", "original_uid", "original_date", "birth_date", "unreadable"
-_UID = re.compile(rb"(?<![\d.])\d+(?:\.\d+){3,}")
+_UID = re.compile(rb"(?<![\d.])\d+(?:\.\d+){2,}")
 _WITHIN_NUMBER = re.compile(r"(?<=\d)[ ./-]{1,3}(?=\d)")
 _TEXT_VRS = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "UN", "OB"})
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00")
