@@ -11,7 +11,7 @@ from cairn import cli
 from cairn.errors import EXIT_DONE, CairnError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-ACTIONS = ("check", "explain", "vocabulary")
+ACTIONS = ("check", "explain", "vocabulary", "count")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,6 @@ def main(arguments: list[str] | None = None) -> int:
         "--codelists", metavar="DIR", type=Path, default=CONF / "codelists", help="code lists (conf/codelists)"
     )
     options = parser.parse_args(arguments)
-    cli.load_settings(options, os.environ)
     return _ACTIONS[options.action](options)
 
 
@@ -71,7 +70,20 @@ def _vocabulary(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-_ACTIONS = {"check": _check, "explain": _explain, "vocabulary": _vocabulary}
+def _count(options: argparse.Namespace) -> int:
+    _, definition = _definition(options)
+    settings = cli.load_settings(options, os.environ)
+    from cairn.pipelines.cohort_count import count, count_lines
+    from cairn.pipelines.job import opened
+
+    with opened("cohort", settings) as job:
+        told = count(job.store, definition)
+    print("\n".join(count_lines(told, definition)))
+    cli.report(options, {"cohort": definition.name, "hash": definition.checked.hash, **vars(told)})
+    return EXIT_DONE
+
+
+_ACTIONS = {"check": _check, "explain": _explain, "vocabulary": _vocabulary, "count": _count}
 
 if __name__ == "__main__":
     sys.exit(cli.main_guard(main))

@@ -1,0 +1,57 @@
+"""Matched controls on Spark: strata of equal people, each matched by itself (:mod:`cairn.cohort.matching`).
+
+Strata are independent, so a cluster works on all of them at a time; within one, the order is that of a hash.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cairn.cohort.checking import Checked
+from cairn.cohort.matching import match_stratum
+from cairn.pipelines.cohort_run import Resolved
+
+PAIRS = "case_id string, person_id string"
+_PAIRS = pa.schema([("case_id", pa.string()), ("person_id", pa.string())])
+STRATUM, IS_CASE = "_stratum", "_is_case"
+
+
+def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
+    """Return ``case_id`` and ``person_id`` of each control; None where the definition asks for none.
+
+    Cases are the persons among the members; the pool are persons who are no cases and in none of the sets `not_in`.
+    Who lacks a value of an exact column is matched to nobody.
+
+    Parameters
+    ----------
+    resolved : Resolved
+        The steps as frames.
+    checked : Checked
+        The definition.
+    """
+    controls = checked.cohort.controls
+    if controls is None:
+        return None
+    columns = list(dict.fromkeys((*controls.exact, *controls.caliper)))
+    people = resolved.persons.select("person_id", *(name for name in columns if name != "person_id"))
+    people = people.dropna(subset=[*controls.exact]) if controls.exact else people
+    # One text for all exact columns, so that none at all is one stratum.
+    people = people.withColumn(STRATUM, F.to_json(F.struct(F.lit(0).alias("_"), *controls.exact)))
+    own = resolved.frames["members"].select("person_id").distinct()
+    cases = people.join(own, "person_id", "left_semi")
+    pool = people.join(own, "person_id", "left_anti").join(cases.select(STRATUM).distinct(), STRATUM, "left_semi")
+    for name in controls.not_in:
+        pool = pool.join(resolved.frames[f"set_{name}"].select("person_id"), "person_id", "left_anti")
+    strata = cases.withColumn(IS_CASE, F.lit(True)).unionByName(pool.withColumn(IS_CASE, F.lit(False)))
+    per_case, caliper = controls.per_case, dict(controls.caliper)
+    seed = f"{checked.cohort.name}/{checked.cohort.version}"
+
+    def match(people: pa.Table) -> pa.Table:
+        cases, pool = (people.filter(pc.field(IS_CASE) == flag).to_pylist() for flag in (True, False))
+        pairs = match_stratum(cases, pool, per_case, caliper, seed)
+        return pa.Table.from_pylist([{"case_id": case, "person_id": control} for case, control in pairs], _PAIRS)
+
+    return strata.groupBy(STRATUM).applyInArrow(match, PAIRS)

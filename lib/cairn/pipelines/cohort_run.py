@@ -1,0 +1,115 @@
+"""A cohort's steps carried out on Spark: each step a view on tables at fixed versions, each computed once.
+
+One statement with all steps as common table expressions would have Spark compute the first step anew for every later
+one that is counted. So each step of persons is a view of its own that is kept (memory, then encrypted disk) while the
+steps are counted; the sets are not kept, since each is read about once and holds whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cairn.cohort.sql import Step
+from cairn.errors import CairnError
+from cairn.pipelines.cohort_definition import pinned, tables_of
+from cairn.spark import delta_log, session
+from cairn.spark.storage import Folder
+from cairn.spark.store import Store
+
+ZONE = "deidentified"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A cohort's steps as frames, while :func:`carried_out` lasts.
+
+    Parameters
+    ----------
+    frames : dict of str to DataFrame
+        By step: ``set_…``, ``persons_0`` …, ``members``.
+    counted : tuple of str
+        Names of the steps of the attrition, in order.
+    versions : dict of str to int
+        Version of each table that was read.
+    """
+
+    frames: dict[str, DataFrame]
+    counted: tuple[str, ...]
+    versions: dict[str, int]
+
+    @property
+    def members(self) -> DataFrame:
+        """One row a member: ``person_id``, ``index_date``, and what the definition asks for beside."""
+        members = self.frames["members"]
+        return members.drop(*(name for name in members.columns if name.startswith("_")))
+
+    @property
+    def persons(self) -> DataFrame:
+        """All persons, with ``birth_year``."""
+        return self.frames["persons_0"]
+
+    def attrition(self) -> list[int]:
+        """Return the persons left after each step."""
+        return [self.frames[name].agg(F.count_distinct("person_id")).collect()[0][0] for name in self.counted]
+
+
+@contextmanager
+def carried_out(store: Store, steps: Sequence[Step], versions: Mapping[str, int] | None = None) -> Iterator[Resolved]:
+    """Make the steps, and let go of what was kept for them at the end.
+
+    Parameters
+    ----------
+    store : Store
+        The tables.
+    steps : sequence of Step
+        The SQL of a definition.
+    versions : mapping of str to int, optional
+        Version of each table to read; those of now unless given.
+
+    Raises
+    ------
+    CairnError
+        TABLE_MISSING with the job that makes the table.
+    """
+    read = dict(versions) if versions is not None else current_versions(store, tables_of(step.sql for step in steps))
+    session.register(store.spark, store.settings)
+    frames: dict[str, DataFrame] = {}
+    try:
+        for step in steps:
+            frame = store.spark.sql(pinned(step.sql, read))
+            frames[step.name] = frame if step.kind == "set" else frame.persist()
+            frames[step.name].createOrReplaceTempView(step.name)
+        yield Resolved(frames, tuple(step.name for step in steps if step.kind != "set"), read)
+    finally:
+        for name, frame in frames.items():
+            store.spark.catalog.dropTempView(name)
+            if frame.is_cached:
+                frame.unpersist()
+
+
+def current_versions(store: Store, tables: Sequence[str]) -> dict[str, int]:
+    """Return the present version of each table of the de-identified zone.
+
+    Raises
+    ------
+    CairnError
+        TABLE_MISSING for the first one that is not there.
+    """
+    zone = Folder(store.settings.zone_root(ZONE))
+    versions = {}
+    for name in tables:
+        folder = zone.child(name)
+        if not folder.exists("_delta_log"):
+            raise CairnError("TABLE_MISSING", table=f"{ZONE}.{name}", job=maker(name))
+        versions[name] = delta_log.table_version(store.spark, folder.hadoop_uri)
+    return versions
+
+
+def maker(table: str) -> str:
+    """Return which jobs make a table of the de-identified zone."""
+    return "ehr and deidentify" if table.startswith("ehr_") or table == "person" else "deidentify"

@@ -1,0 +1,183 @@
+"""`cohort count` on Spark: the steps held against the slow engine, controls against the matching by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from cohort_zone import Rows, as_rows, people, write
+from spark_support import forget, made_settings
+from sqlite_engine import comparable
+
+from cairn.cohort import disclosure, memory
+from cairn.cohort.codelists import load_all
+from cairn.cohort.matching import match
+from cairn.cohort.reading import parse
+from cairn.cohort.sql import compiled
+from cairn.errors import CairnError
+from cairn.pipelines.cohort_controls import matched
+from cairn.pipelines.cohort_count import Counts, count, count_lines, shown
+from cairn.pipelines.cohort_definition import Definition, load, step_words
+from cairn.pipelines.cohort_run import carried_out, current_versions
+from cairn.spark.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+COHORTS = ROOT / "conf" / "cohorts"
+LISTS = load_all(ROOT / "conf" / "codelists")
+ALL = """cohort: every
+version: 1
+sets:
+  scans: {from: series, where: modality = CT}
+  stays: {from: smr01, where: other_conditions = E119 or main_condition like 'I6%'}
+  near: {from: scans, within: 90 days of stays}
+  late: {from: stays, where: admission_date > 2015-06-01}
+  early: {except: [stays, late]}
+persons:
+  - having: {last: stays}
+    as: stay
+  - any_of:
+      - {having: scans, within: 200 days of stay}
+      - {not_having: early}
+      - {where: sex = F and birth_year < 1970}
+  - observed: 100 days before stay
+images: {from: near, pick: best per study, order: [slice_thickness, series_description descending]}
+split: {train: 60, test: 40}
+"""
+PERSONS = """cohort: persons
+version: 2
+sets:
+  stays: {from: smr01}
+persons:
+  - having: stays
+    at_least: 2
+"""
+
+
+def definition(text: str) -> Definition:
+    checked = parse(text, LISTS)
+    return Definition(text, {}, checked, compiled(checked).steps)
+
+
+def named(name: str) -> Definition:
+    if name in ("every", "persons"):
+        return definition(ALL if name == "every" else PERSONS)
+    return load(COHORTS / f"{name}.yaml", LISTS, {})
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return people(150)
+
+
+@pytest.fixture(scope="module")
+def zone(spark, rows: Rows, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    forget(spark)
+    store = Store(spark, made_settings(tmp_path_factory.mktemp("cohort") / "ware house"))
+    write(store, rows)
+    yield store
+    forget(spark)
+
+
+NAMES = ("every", "persons", *(path.stem for path in sorted(COHORTS.glob("*.yaml"))))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_spark_says_what_the_slow_engine_says(zone: Store, rows: Rows, name: str):
+    made = named(name)
+    slow = memory.resolve(made.checked, rows)
+    with carried_out(zone, made.steps) as resolved:
+        assert comparable(as_rows(resolved.members)) == comparable(slow.members)
+        assert resolved.attrition() == slow.attrition
+    assert slow.attrition[0] == 150
+
+
+def test_the_steps_leave_nothing_behind(zone: Store):
+    with carried_out(zone, named("persons").steps) as resolved:
+        assert resolved.frames["persons_1"].is_cached
+    assert not resolved.frames["persons_1"].is_cached
+    assert not any(table.isTemporary for table in zone.spark.catalog.listTables())
+
+
+CONTROLS = """cohort: matched
+version: 1
+sets:
+  strokes: {from: smr01, where: main_condition in codes.ischaemic_stroke}
+  dead: {from: deaths}
+persons:
+  - having: {first: strokes}
+    as: stroke
+  - age_at: stroke
+    at_least: 60
+"""
+# what a control must equal and be near in
+MATCHES = [
+    "controls: {per_case: 2, exact: [sex], caliper: {birth_year: 3}, not_in: [strokes, dead]}",
+    "controls: {per_case: 1, exact: [sex, birth_year], not_in: strokes}",
+    "controls: {per_case: 1}",
+]
+
+
+@pytest.mark.parametrize("controls", MATCHES)
+def test_controls_are_those_of_the_matching(zone: Store, rows: Rows, controls: str):
+    made = definition(CONTROLS + controls)
+    wanted = made.checked.cohort.controls
+    assert wanted is not None
+    everybody = [{**p, "birth_year": p["birth_date"].year if p["birth_date"] else None} for p in rows["person"]]
+    own = {member["person_id"] for member in memory.resolve(made.checked, rows).members}
+    out = set()
+    if "strokes" in wanted.not_in:
+        out |= {r["person_id"] for r in rows["smr01"] if (r["main_condition"] or "").startswith("I63")}
+    if "dead" in wanted.not_in:
+        out |= {r["person_id"] for r in rows["deaths"]}
+    cases = [p for p in everybody if p["person_id"] in own]
+    pool = [p for p in everybody if p["person_id"] not in own | out]
+    expected = match(cases, pool, wanted.exact, wanted.per_case, wanted.caliper, "matched/1")
+    with carried_out(zone, made.steps) as resolved:
+        pairs = matched(resolved, made.checked)
+        assert pairs is not None
+        found = [(row["case_id"], row["person_id"]) for row in pairs.collect()]
+    assert len(expected) > 3
+    assert sorted(found) == sorted(expected)
+    assert max(Counter(control for _, control in found).values()) == 1
+
+
+def test_count_shows_no_small_number(zone: Store, rows: Rows):
+    made = named("stroke-ct")
+    slow = memory.resolve(made.checked, rows)
+    assert slow.attrition[1] > 10 and slow.attrition[-1] <= 10  # else this shows nothing
+    told = count(zone, made)
+    assert [n for _, n in told.steps] == disclosure.attrition(slow.attrition)
+    assert (told.members, told.controls, set(told.split.values())) == (None, None, {None})
+    text = "\n".join(count_lines(told, made))
+    assert text.count("10 or fewer") == 7 + sum(n is None for _, n in told.steps) - 1
+
+
+def test_counts_without_controls_and_split(zone: Store, rows: Rows):
+    made = named("persons")
+    told = count(zone, made)
+    slow = memory.resolve(made.checked, rows)
+    assert told.members == disclosure.shown(len(slow.members)) is not None
+    assert (told.controls, told.split) == (None, {})
+
+
+def test_parts_of_a_split_are_not_hidden_alone():
+    told = shown(Counts([500, 90], 90, {"train": 60, "validation": 4, "test": 26}, 12), ["all", "last"])
+    assert told.split == {"train": 60, "validation": None, "test": None}
+    assert (told.members, told.controls) == (90, 10)
+
+
+def test_a_missing_table_is_named_with_the_job_that_makes_it(store: Store):
+    with pytest.raises(CairnError, match=r"deidentified\.person does not exist yet. Run ehr and deidentify first"):
+        current_versions(store, ["person"])
+    with pytest.raises(CairnError, match="TABLE_MISSING") as refused, carried_out(store, named("stroke-ct").steps):
+        pass
+    assert refused.value.exit_code == 2
+    with pytest.raises(CairnError, match="Run deidentify first"):
+        current_versions(store, ["series"])
+
+
+def test_every_counted_step_has_words():
+    for name in NAMES:
+        made = named(name)
+        assert len(step_words(made.checked)) == len(memory.resolve(made.checked, people(3)).attrition)
