@@ -433,6 +433,16 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Correct it; docs/cohorts.md tells the columns of a code list.",
         EXIT_USAGE,
     ),
+    "COHORT_NOT_FROZEN": Condition(
+        "Cohort {cohort} has not been frozen ({number}); frozen versions: {known}.",
+        "Run cohort freeze first, or name one of these.",
+        EXIT_USAGE,
+    ),
+    "COHORT_DIFFERS": Condition(
+        "Version {number} of cohort {cohort} made anew has other members than the frozen list.",
+        "Use the frozen list, and send the cohort's name and the run id to the developers.",
+        EXIT_GATE,
+    ),
 }
 
 CONDITIONS: dict[str, Condition] = {**ENTRY_CONDITIONS, **REQUEST_CONDITIONS}
