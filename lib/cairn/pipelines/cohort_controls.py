@@ -12,15 +12,16 @@ from pyspark.sql import functions as F
 
 from cairn.cohort.checking import Checked
 from cairn.cohort.matching import match_stratum
+from cairn.cohort.memory import part_of
 from cairn.pipelines.cohort_run import Resolved
 
-PAIRS = "case_id string, person_id string"
-_PAIRS = pa.schema([("case_id", pa.string()), ("person_id", pa.string())])
+PAIRS = "case_id string, person_id string, split string"
+_PAIRS = pa.schema([(name, pa.string()) for name in ("case_id", "person_id", "split")])
 STRATUM, IS_CASE = "_stratum", "_is_case"
 
 
 def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
-    """Return ``case_id`` and ``person_id`` of each control; None where the definition asks for none.
+    """Return ``case_id``, ``person_id`` and ``split`` of each control; None where the definition asks for none.
 
     Cases are the persons among the members; the pool are persons who are no cases and in none of the sets `not_in`.
     Who lacks a value of an exact column is matched to nobody.
@@ -47,11 +48,13 @@ def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
         pool = pool.join(resolved.frames[f"set_{name}"].select("person_id"), "person_id", "left_anti")
     strata = cases.withColumn(IS_CASE, F.lit(True)).unionByName(pool.withColumn(IS_CASE, F.lit(False)))
     per_case, caliper = controls.per_case, dict(controls.caliper)
+    name, split = checked.cohort.name, dict(checked.cohort.split)
     seed = f"{checked.cohort.name}/{checked.cohort.version}"
 
     def match(people: pa.Table) -> pa.Table:
         cases, pool = (people.filter(pc.field(IS_CASE) == flag).to_pylist() for flag in (True, False))
         pairs = match_stratum(cases, pool, per_case, caliper, seed)
-        return pa.Table.from_pylist([{"case_id": case, "person_id": control} for case, control in pairs], _PAIRS)
+        parts = [part_of(name, control, split) if split else None for _, control in pairs]
+        return pa.table([*map(list, zip(*pairs, strict=True)), parts] if pairs else [[], [], []], schema=_PAIRS)
 
     return strata.groupBy(STRATUM).applyInArrow(match, PAIRS)
