@@ -344,3 +344,20 @@ def _order(images: Images, source: Source, index: str) -> str:
         terms = [f"i.`{column}` IS NULL, i.`{column}`{' DESC' if down else ''}" for column, down in images.order]
         return f"{', '.join(terms)}, {key}"
     return f"i._starts, {key}"
+
+
+def condition_sql(where: ex.Expression, source: Source, alias: str, checked: Checked) -> str:
+    """Return a condition on the row of a table that an alias stands for, as Spark SQL.
+
+    Parameters
+    ----------
+    where : Expression
+        In terms of the table's columns (:attr:`cairn.cohort.checking.CheckedSet.where`).
+    source : Source
+        The table.
+    alias : str
+        Its alias in the statement.
+    checked : Checked
+        A definition with the code lists that the condition may use.
+    """
+    return _Writer(checked, Dialect()).condition(where, source, alias)
