@@ -17,8 +17,9 @@ from cairn.cohort.reading import parse
 from cairn.cohort.sql import compiled
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_controls import matched
-from cairn.pipelines.cohort_count import Counts, count, count_lines, shown
+from cairn.pipelines.cohort_count import Counts, count_lines, shown
 from cairn.pipelines.cohort_definition import Definition, load, step_words
+from cairn.pipelines.cohort_export import count
 from cairn.pipelines.cohort_run import carried_out, current_versions
 from cairn.spark.store import Store
 
@@ -56,7 +57,7 @@ persons:
 
 def definition(text: str) -> Definition:
     checked = parse(text, LISTS)
-    return Definition(text, {}, checked, compiled(checked).steps)
+    return Definition("definition", text, {}, checked, compiled(checked).steps)
 
 
 def named(name: str) -> Definition:

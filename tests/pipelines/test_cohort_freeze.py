@@ -47,7 +47,7 @@ split: {train: 70, test: 30}
 
 def definition(text: str = TEXT) -> Definition:
     checked = parse(text, LISTS)
-    return Definition(text, {}, checked, compiled(checked).steps)
+    return Definition("definition", text, {}, checked, compiled(checked).steps)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 from cairn.cohort import disclosure
 from cairn.cohort.checking import Checked
 from cairn.pipelines.cohort_controls import matched
-from cairn.pipelines.cohort_definition import Definition, step_words, table_lines
-from cairn.pipelines.cohort_run import Resolved, carried_out
-from cairn.spark.store import Store
+from cairn.pipelines.cohort_definition import Definition, table_lines
+from cairn.pipelines.cohort_run import Resolved
 
 SMALL = f"{disclosure.LIMIT} or fewer"
 
@@ -84,18 +83,6 @@ def shown(counts: Counts, words: list[str]) -> Shown:
     )
 
 
-def count(store: Store, definition: Definition) -> Shown:
-    """Return what may be shown of a definition's counts on the tables of now.
-
-    Raises
-    ------
-    CairnError
-        TABLE_MISSING.
-    """
-    with carried_out(store, definition.steps) as resolved:
-        return shown(counted(resolved, definition.checked), step_words(definition.checked))
-
-
 def number(value: int | None) -> str:
     """Return a count as people read it."""
     return SMALL if value is None else f"{value:,}"
@@ -104,8 +91,8 @@ def number(value: int | None) -> str:
 def count_lines(told: Shown, definition: Definition) -> Iterator[str]:
     """Yield the counts for people."""
     yield from table_lines([["persons", "after the step"], *([number(n), words] for words, n in told.steps)])
-    if definition.levels != "person":
-        yield f"members ({definition.levels}): {number(told.members)}"
+    if definition.level != "person":
+        yield f"members ({definition.level}): {number(told.members)}"
     if told.split:
         yield "split: " + ", ".join(f"{part} {number(n)}" for part, n in told.split.items())
     if definition.checked.cohort.controls is not None:

@@ -30,6 +30,8 @@ class Definition:
 
     Parameters
     ----------
+    path : str
+        Where it lies, for messages.
     text : str
         The file's text.
     parameters : dict of str to str
@@ -40,6 +42,7 @@ class Definition:
         Its SQL.
     """
 
+    path: str
     text: str
     parameters: dict[str, str]
     checked: Checked
@@ -51,7 +54,7 @@ class Definition:
         return tables_of(step.sql for step in self.steps)
 
     @property
-    def levels(self) -> str:
+    def level(self) -> str:
         """What a member is: person, study, series or instance."""
         images = self.checked.cohort.images
         return "person" if images is None else self.checked.sets[images.of].source.level
@@ -116,7 +119,7 @@ def load(path: Path, codelists: Mapping[str, CodeList], parameters: Mapping[str,
         why = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise CairnError("COHORT_UNREADABLE", path=path, why=why) from error
     checked = parse(text, codelists, str(path), parameters)
-    return Definition(text, dict(parameters), checked, compiled(checked).steps)
+    return Definition(str(path), text, dict(parameters), checked, compiled(checked).steps)
 
 
 def load_lists(folder: Path) -> dict[str, CodeList]:
@@ -161,7 +164,7 @@ def summary(definition: Definition) -> dict[str, object]:
         "cohort": definition.name,
         "version": definition.version,
         "hash": checked.hash,
-        "members": definition.levels,
+        "members": definition.level,
         "sets": len(checked.sets),
         "rules": len(checked.persons),
         "tables": [f"deidentified.{name}" for name in definition.tables],
@@ -170,11 +173,11 @@ def summary(definition: Definition) -> dict[str, object]:
     }
 
 
-def check_lines(path: Path, definition: Definition) -> Iterator[str]:
+def check_lines(definition: Definition) -> Iterator[str]:
     """Yield what `check` says of a definition that is right."""
     told = summary(definition)
     lists = ", ".join(f"{name} version {codes.version}" for name, codes in definition.checked.codelists.items())
-    yield f"{path}: {told['cohort']} version {told['version']} can be carried out"
+    yield f"{definition.path}: {told['cohort']} version {told['version']} can be carried out"
     yield f"  {told['sets']} sets, {told['rules']} rules, members are of the level {told['members']}"
     yield f"  reads {', '.join(f'deidentified.{name}' for name in definition.tables)}"
     yield f"  code lists: {lists or 'none'}"
@@ -200,6 +203,16 @@ def _heading(checked: Checked, step: Step) -> str:
         return f"set {set_words(name, checked.cohort.sets[name])}"
     words = step_words(checked)
     return words[-1] if step.kind == "members" else words[int(step.name.removeprefix("persons_"))]
+
+
+def definition_lines(folder: Path, lists: Mapping[str, CodeList]) -> Iterator[str]:
+    """Yield each definition of a folder with its version and title, or what is wrong with it."""
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            cohort = load(path, lists, {}).checked.cohort
+            yield f"{path.stem}, version {cohort.version}: {cohort.title}"
+        except CairnError as fault:
+            yield f"{path.stem}: {fault}"
 
 
 def word_lines(name: str | None) -> Iterator[str]:

@@ -275,9 +275,10 @@ def definition_of(row: Row) -> Definition:
         )
         for codes in row["codelists"]
     }
-    checked = parse(row["definition"], lists, f"{row['cohort']}, frozen {row['cohort_version']}", row["parameters"])
+    place = f"{row['cohort']}, frozen {row['cohort_version']}"
+    checked = parse(row["definition"], lists, place, row["parameters"])
     steps = tuple(Step(step["name"], step["kind"], step["sql"]) for step in row["steps"])
-    return Definition(row["definition"], row["parameters"], checked, steps)
+    return Definition(place, row["definition"], row["parameters"], checked, steps)
 
 
 def versions_of(row: Row) -> dict[str, int]:
