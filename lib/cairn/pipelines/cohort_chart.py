@@ -82,7 +82,7 @@ def left_out(before: int | None, after: int | None) -> str:
     """Return how many leave at a step, from shown counts alone."""
     if before is None or after is None:
         return "not shown"
-    return f"{before - after:,}" if before != after else f"none, or {SMALL}"
+    return f"{before - after:,}" if before != after else f"none or {SMALL}"
 
 
 def _drawn(boxes: Sequence[Box], top: int) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import functions as F
@@ -11,9 +11,13 @@ from cairn.cohort import disclosure
 from cairn.cohort.checking import Checked
 from cairn.pipelines.cohort_controls import matched
 from cairn.pipelines.cohort_definition import Definition, table_lines
-from cairn.pipelines.cohort_run import Resolved
+from cairn.pipelines.cohort_run import Persons, Resolved, persons_by
 
-SMALL = f"{disclosure.LIMIT} or fewer"
+SMALL = "small"
+NOTE = (
+    f"{SMALL}: {disclosure.LIMIT} or fewer, or little more; other numbers are rounded up or down to a multiple of "
+    f"{disclosure.BASE}."
+)
 
 
 @dataclass(frozen=True)
@@ -22,19 +26,19 @@ class Counts:
 
     Parameters
     ----------
-    attrition : list of int
+    attrition : list of Persons
         Persons left after each step.
     members : int
         Rows of the list: images, or persons.
-    split : dict of str to int
+    split : dict of str to Persons
         Persons by part.
     controls : int or None
         Matched controls; None where none are asked for.
     """
 
-    attrition: list[int]
+    attrition: list[Persons]
     members: int
-    split: dict[str, int]
+    split: dict[str, Persons]
     controls: int | None
 
 
@@ -62,25 +66,36 @@ def counted(resolved: Resolved, checked: Checked) -> Counts:
     """Return the true counts of a cohort that is carried out."""
     attrition = resolved.attrition()
     members = resolved.frames["members"].count()
-    split: dict[str, int] = {}
+    split: dict[str, Persons] = {}
     if checked.cohort.split:
-        found = resolved.members.groupBy("split").agg(F.count_distinct("person_id").alias("persons")).collect()
-        split = dict.fromkeys(checked.cohort.split, 0) | {row["split"]: row["persons"] for row in found}
+        split = dict.fromkeys(checked.cohort.split, Persons(0, "")) | persons_by(resolved.members, F.col("split"))
     pairs = matched(resolved, checked)
     return Counts(attrition, members, split, None if pairs is None else pairs.count())
 
 
 def shown(counts: Counts, words: list[str]) -> Shown:
     """Return counts as they may be shown, within one answer (:mod:`cairn.cohort.disclosure`)."""
-    steps = disclosure.attrition(counts.attrition)
-    hidden = steps[-1] is None
-    parts = disclosure.table([list(counts.split.values())])[0] if counts.split else []
+    steps = disclosure.attrition([n.count for n in counts.attrition], keys=[n.key for n in counts.attrition])
+    last = counts.attrition[-1].key if steps[-1] is not None else None
     return Shown(
         steps=tuple(zip(words, steps, strict=True)),
-        members=None if hidden else disclosure.shown(counts.members),
-        split=dict(zip(counts.split, parts, strict=True)),
-        controls=None if counts.controls is None or hidden else disclosure.shown(counts.controls),
+        members=shown_of(counts.members, last, "members"),
+        split=shown_parts(counts.split),
+        controls=None if counts.controls is None else shown_of(counts.controls, last, "controls"),
     )
+
+
+def shown_of(count: int, key: str | None, what: str) -> int | None:
+    """Return a count that goes with a set of persons as it may be shown; hidden where the persons are (no key)."""
+    return None if key is None else disclosure.shown(count, key=f"{key}/{what}/{count}")
+
+
+def shown_parts(parts: Mapping[str, Persons]) -> dict[str, int | None]:
+    """Return the parts of a whole as they may be shown: none is hidden alone."""
+    if not parts:
+        return {}
+    (made,) = disclosure.table([[n.count for n in parts.values()]], keys=[[n.key for n in parts.values()]])
+    return dict(zip(parts, made, strict=True))
 
 
 def number(value: int | None) -> str:
@@ -97,4 +112,4 @@ def count_lines(told: Shown, definition: Definition) -> Iterator[str]:
         yield "split: " + ", ".join(f"{part} {number(n)}" for part, n in told.split.items())
     if definition.checked.cohort.controls is not None:
         yield f"matched controls: {number(told.controls)}"
-    yield f"Counts of {SMALL} are hidden, others are rounded to {disclosure.BASE}."
+    yield NOTE

@@ -185,16 +185,16 @@ def check_lines(definition: Definition) -> Iterator[str]:
 
 
 def explain_lines(definition: Definition) -> Iterator[str]:
-    """Yield the steps in words, what the sets' conditions come to, and the SQL."""
+    """Yield the steps in words, and as one statement of Spark SQL, a table expression a step."""
     yield from explain(definition.checked.cohort)
     yield ""
-    yield "SQL (Spark), a table expression a step:"
-    yield ""
+    yield "WITH"
     for step in definition.steps:
-        yield f"-- {_heading(definition.checked, step)}"
+        yield f"-- {' '.join(_heading(definition.checked, step).split())}"
         yield f"{step.name} AS ("
         yield f"  {step.sql}"
-        yield ")"
+        yield ")" if step is definition.steps[-1] else "),"
+    yield "SELECT * FROM members"
 
 
 def _heading(checked: Checked, step: Step) -> str:

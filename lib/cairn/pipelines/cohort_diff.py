@@ -15,10 +15,10 @@ from pyspark.sql import DataFrame, Row
 from cairn.cohort import disclosure
 from cairn.cohort.codelists import CodeList
 from cairn.cohort.vocabulary import vocabulary_hash
-from cairn.pipelines.cohort_count import number
+from cairn.pipelines.cohort_count import NOTE, number, shown_of, shown_parts
 from cairn.pipelines.cohort_definition import Definition, step_words, table_lines
 from cairn.pipelines.cohort_freeze import definition_of, versions_of
-from cairn.pipelines.cohort_run import ZONE, Resolved, carried_out, current_versions
+from cairn.pipelines.cohort_run import ZONE, Persons, Resolved, carried_out, current_versions, kept, persons_in
 from cairn.spark.store import Store
 
 
@@ -52,22 +52,25 @@ class Difference:
     ----------
     reasons : tuple of str
         What the lists rest on and differs.
-    before, after : tuple of int
-        Persons and members of each side.
-    stayed, gone, new : int
+    before, after : Persons
+        Persons of each side.
+    members : tuple of int
+        Members of each side.
+    stayed, gone, new : Persons
         Persons in both, in the old one only, in the new one only.
-    lost, gained : tuple of (str, int)
+    lost, gained : dict of str to Persons
         Steps in words, of the new side at which those gone drop out, of the old one at which the new ones had.
     """
 
     reasons: tuple[str, ...]
-    before: tuple[int, int]
-    after: tuple[int, int]
-    stayed: int
-    gone: int
-    new: int
-    lost: tuple[tuple[str, int], ...]
-    gained: tuple[tuple[str, int], ...]
+    before: Persons
+    after: Persons
+    members: tuple[int, int]
+    stayed: Persons
+    gone: Persons
+    new: Persons
+    lost: dict[str, Persons]
+    gained: dict[str, Persons]
 
 
 def frozen_side(row: Row) -> Side:
@@ -92,35 +95,39 @@ def compare(store: Store, old: Side, new: Side) -> Difference:
         carried_out(store, old.definition.steps, old.versions) as before,
         carried_out(store, new.definition.steps, new.versions) as after,
     ):
-        were, are = (side.members.select("person_id").distinct().persist() for side in (before, after))
-        gone = were.join(are, "person_id", "left_anti").persist()
-        came = are.join(were, "person_id", "left_anti").persist()
+        were, are = (kept(side.members.select("person_id").distinct()) for side in (before, after))
+        gone = kept(were.join(are, "person_id", "left_anti"))
+        came = kept(are.join(were, "person_id", "left_anti"))
         try:
-            left, arrived = gone.count(), came.count()
+            everybody, left = persons_in(were), persons_in(gone)
             return Difference(
                 reasons=tuple(reasons(old, new)),
-                before=(were.count(), before.members.count()),
-                after=(are.count(), after.members.count()),
-                stayed=are.count() - arrived,
+                before=everybody,
+                after=persons_in(are),
+                members=(before.members.count(), after.members.count()),
+                stayed=everybody.without(left),
                 gone=left,
-                new=arrived,
-                lost=tuple(dropped_at(gone, left, after, step_words(new.definition.checked))),
-                gained=tuple(dropped_at(came, arrived, before, step_words(old.definition.checked))),
+                new=persons_in(came),
+                lost=dropped_at(gone, after, step_words(new.definition.checked)),
+                gained=dropped_at(came, before, step_words(old.definition.checked)),
             )
         finally:
             for frame in (were, are, gone, came):
                 frame.unpersist()
 
 
-def dropped_at(persons: DataFrame, count: int, side: Resolved, words: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield the steps of a side at which some persons drop out, with how many do."""
-    for name, said in zip(side.counted, words, strict=True):
-        if not count:
-            return
-        left = persons.join(side.frames[name].select("person_id"), "person_id", "left_semi").count()
-        if left < count:
-            yield said, count - left
-        count = left
+def dropped_at(persons: DataFrame, side: Resolved, words: list[str]) -> dict[str, Persons]:
+    """Return the steps of a side at which some persons drop out, with who does."""
+    made: dict[str, Persons] = {}
+    there = persons_in(persons)
+    for place, (name, said) in enumerate(zip(side.counted, words, strict=True)):
+        if not there.count:
+            break
+        left = persons_in(persons.join(side.frames[name].select("person_id"), "person_id", "left_semi"))
+        if left.count < there.count:
+            made[f"step {place}: {said}"] = there.without(left)
+        there = left
+    return made
 
 
 def reasons(old: Side, new: Side) -> Iterator[str]:
@@ -177,26 +184,28 @@ def difference_lines(found: Difference, old: Side, new: Side) -> Iterator[str]:
     yield f"{new.definition.name}: {old.label} -> {new.label}"
     yield "What it rests on:"
     yield from (f"  {reason}" for reason in found.reasons or ("nothing changed",))
-    for place, what in enumerate(("persons", new.definition.level if new.definition.level != "person" else "")):
-        if what:
-            was, now = shown_pair(found.before[place], found.after[place])
-            yield f"{what}: {number(was)} -> {number(now)}"
-    (parts,) = disclosure.table([[found.stayed, found.gone, found.new]])
-    yield ", ".join(f"{word} {number(n)}" for word, n in zip(("stayed", "gone", "new"), parts, strict=True))
+    was, now = shown_pair(found.before, found.after)
+    yield f"persons: {number(was)} -> {number(now)}"
+    parts = shown_parts({"stayed": found.stayed, "gone": found.gone, "new": found.new})
+    yield ", ".join(f"{word} {number(n)}" for word, n in parts.items())
+    if new.definition.level != "person":
+        pairs = zip((was, now), (found.before, found.after), found.members, strict=True)
+        told = [number(shown_of(n, None if seen is None else of.key, "members")) for seen, of, n in pairs]
+        yield f"members ({new.definition.level}): {' -> '.join(told)}"
     for title, steps in (
         (f"Gone, by the step of {new.label} at which they drop out:", found.lost),
         (f"New, by the step of {old.label} at which they had dropped out:", found.gained),
     ):
         if steps:
-            (counts,) = disclosure.table([[n for _, n in steps]])
             yield title
-            cells = [[number(n), words] for (words, _), n in zip(steps, counts, strict=True)]
+            cells = [[number(n), words] for words, n in shown_parts(steps).items()]
             yield from (f"  {line}" for line in table_lines(cells))
+    yield NOTE
 
 
-def shown_pair(before: int, after: int) -> tuple[int | None, int | None]:
-    """Return two counts as they may be shown beside each other: nearly equal ones as equal."""
-    if abs(before - after) <= disclosure.LIMIT:
-        low = disclosure.shown(min(before, after))
-        return low, low
-    return disclosure.shown(before), disclosure.shown(after)
+def shown_pair(before: Persons, after: Persons) -> tuple[int | None, int | None]:
+    """Return two counts as they may be shown beside each other: nearly equal ones as equal, as within an attrition."""
+    falls = before.count >= after.count
+    most, least = (before, after) if falls else (after, before)
+    high, low = disclosure.attrition([most.count, least.count], keys=[most.key, least.key])
+    return (high, low) if falls else (low, high)

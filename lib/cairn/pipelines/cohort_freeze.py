@@ -25,7 +25,7 @@ from cairn.cohort.vocabulary import vocabulary_hash
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_controls import matched
 from cairn.pipelines.cohort_definition import Definition, step_words
-from cairn.pipelines.cohort_run import ZONE, Resolved, carried_out, current_versions
+from cairn.pipelines.cohort_run import ZONE, Persons, Resolved, carried_out, current_versions
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
@@ -49,8 +49,10 @@ class Frozen:
         Its `cohort_version`.
     list_hash : str
         Hash of its members.
-    persons, members : int
-        Cases: persons and rows.
+    persons : Persons
+        Who the cases are.
+    members : int
+        Rows of the cases.
     controls : int or None
         Matched controls.
     is_new : bool
@@ -60,7 +62,7 @@ class Frozen:
     name: str
     number: int
     list_hash: str
-    persons: int
+    persons: Persons
     members: int
     controls: int | None
     is_new: bool
@@ -94,7 +96,7 @@ def freeze(store: Store, run: Run, definition: Definition) -> Frozen:
         done = _known(store, definition, versions) or _make(store, run, definition, versions)
         for contract in (COHORT, COHORT_MEMBER, ATTRITION):
             run.writes(contract.full_name, store.version(contract))
-        run.count({"persons": done.persons, "members": done.members, "new": int(done.is_new)})
+        run.count({"persons": done.persons.count, "members": done.members, "new": int(done.is_new)})
     return done
 
 
@@ -113,7 +115,7 @@ def _known(store: Store, definition: Definition, versions: Mapping[str, int]) ->
 
 def frozen(row: Row) -> Frozen:
     """Return what a row of `cohort` says."""
-    counts = row["persons"], row["members"], row["controls"]
+    counts = Persons.of(row), row["members"], row["controls"]
     return Frozen(row["cohort"], row["cohort_version"], row["list_hash"], *counts, False)
 
 
@@ -131,9 +133,10 @@ def _make(store: Store, run: Run, definition: Definition, versions: Mapping[str,
     store.append_rows(ATTRITION, _attrition_rows(definition, number, names, attrition), token, modified)
     written = members_of(store, definition.name, number)
     row = _cohort_row(definition, number, versions, written)
+    row |= {"persons": attrition[-1].count, "persons_key": attrition[-1].key}
     row |= {"frozen": datetime.datetime.fromtimestamp(run.clock(), datetime.UTC), "run": run.id}
     store.append_rows(COHORT, [row], Token(f"cairn/cohort/{run.id}", 1), modified)
-    counts = row["persons"], row["members"], row["controls"]
+    counts = attrition[-1], row["members"], row["controls"]
     return Frozen(definition.name, number, row["list_hash"], *counts, True)
 
 
@@ -194,12 +197,20 @@ def list_hash(members: DataFrame) -> str:
 
 
 def _attrition_rows(
-    definition: Definition, number: int, names: tuple[str, ...], attrition: list[int]
+    definition: Definition, number: int, names: tuple[str, ...], attrition: list[Persons]
 ) -> list[dict[str, object]]:
     words = step_words(definition.checked)
     return [
-        {"cohort": definition.name, "cohort_version": number, "step": step, "name": n, "description": w, "persons": p}
-        for step, (n, w, p) in enumerate(zip(names, words, attrition, strict=True))
+        {
+            "cohort": definition.name,
+            "cohort_version": number,
+            "step": step,
+            "name": name,
+            "description": said,
+            "persons": persons.count,
+            "persons_key": persons.key,
+        }
+        for step, (name, said, persons) in enumerate(zip(names, words, attrition, strict=True))
     ]
 
 
@@ -208,7 +219,6 @@ def _cohort_row(definition: Definition, number: int, versions: Mapping[str, int]
     case = F.col("role") == CASE
     counts = members.agg(
         F.count_if(case).alias("members"),
-        F.count_distinct(F.when(case, F.col("person_id"))).alias("persons"),
         F.count_if(~case).alias("controls"),
     ).collect()[0]
     return {
@@ -225,7 +235,6 @@ def _cohort_row(definition: Definition, number: int, versions: Mapping[str, int]
         "table_versions": {f"{ZONE}.{name}": version for name, version in versions.items()},
         "freeze_hash": freeze_hash(definition, versions),
         "list_hash": list_hash(members),
-        "persons": counts["persons"],
         "members": counts["members"],
         "controls": None if cohort.controls is None else counts["controls"],
         "code_version": cairn.__version__,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from pyspark.sql import Row
 
-from cairn.cohort.disclosure import shown
+from cairn.cohort import disclosure
 from cairn.errors import CairnError
-from cairn.pipelines.cohort_count import number
+from cairn.pipelines.cohort_count import number, shown_of
 from cairn.pipelines.cohort_definition import table_lines
-from cairn.pipelines.cohort_freeze import Frozen, frozen_versions, made_again
+from cairn.pipelines.cohort_freeze import Frozen, frozen, frozen_versions, made_again
 from cairn.spark.store import Store
 from cairn.tables.cohort import COHORT
 
@@ -23,13 +23,17 @@ def frozen_rows(store: Store, name: str = "") -> list[Row]:
 def frozen_told(done: Frozen) -> str:
     """Return what a freeze did, in words; small numbers are hidden."""
     what = "frozen" if done.is_new else "frozen before over the same tables: nothing changed"
-    persons = shown(done.persons)
-    members = None if persons is None else shown(done.members)
-    controls = (
-        "" if done.controls is None else f", controls {number(None if persons is None else shown(done.controls))}"
-    )
-    counts = f"persons {number(persons)}, members {number(members)}{controls}"
+    persons, members, controls = shown_counts(done)
+    others = "" if done.controls is None else f", controls {number(controls)}"
+    counts = f"persons {number(persons)}, members {number(members)}{others}"
     return f"{done.name}, list {done.number}: {what}. {counts}. List {done.list_hash}"
+
+
+def shown_counts(done: Frozen) -> tuple[int | None, int | None, int | None]:
+    """Return persons, members and controls of a list as they may be shown."""
+    persons = disclosure.shown(done.persons.count, key=done.persons.key)
+    key = None if persons is None else done.persons.key
+    return persons, shown_of(done.members, key, "members"), shown_of(done.controls or 0, key, "controls")
 
 
 def frozen_lines(rows: list[Row]) -> Iterator[str]:
@@ -39,13 +43,13 @@ def frozen_lines(rows: list[Row]) -> Iterator[str]:
 
 
 def _cells(row: Row) -> Iterator[str]:
-    hidden = shown(row["persons"]) is None
+    persons, members, controls = shown_counts(frozen(row))
     yield row["cohort"]
     yield str(row["cohort_version"])
     yield f"version {row['definition_version']}, {row['definition_hash'][:8]}"
-    yield number(shown(row["persons"]))
-    yield number(None if hidden else shown(row["members"]))
-    yield "" if row["controls"] is None else number(None if hidden else shown(row["controls"]))
+    yield number(persons)
+    yield number(members)
+    yield "" if row["controls"] is None else number(controls)
     yield row["list_hash"][:8]
     yield f"{row['frozen']:%Y-%m-%d %H:%M}"
 

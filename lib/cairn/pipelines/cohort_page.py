@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from cairn.cohort import disclosure
 from cairn.pipelines.cohort_chart import flow_chart
-from cairn.pipelines.cohort_count import SMALL, Shown, number
+from cairn.pipelines.cohort_count import NOTE, Shown, number, shown_parts
 from cairn.pipelines.cohort_definition import Definition
 from cairn.pipelines.cohort_profile import Distribution
 
@@ -50,8 +49,8 @@ def page(definition: Definition, told: Shown, distributions: Sequence[Distributi
 <div class="grid">
 {tables}
 </div>
-<p class="note">Persons are counted. Numbers of {SMALL} are hidden, others are rounded to {disclosure.BASE};
-where only one number of a table would be hidden, another one is hidden with it.</p>
+<p class="note">Persons are counted. {NOTE}
+Where only one number of a table would be hidden, another one is hidden with it.</p>
 </body></html>
 """
 
@@ -74,8 +73,7 @@ def shown_counts(distribution: Distribution, total: int | None) -> dict[str, int
     """
     if total is None:
         return dict.fromkeys(distribution.counts)
-    (made,) = disclosure.table([list(distribution.counts.values())])
-    return dict(zip(distribution.counts, made, strict=True))
+    return shown_parts(distribution.counts)
 
 
 def _distribution(one: Distribution, total: int | None) -> str:

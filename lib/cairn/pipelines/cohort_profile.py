@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from cairn.cohort.checking import Checked
 from cairn.cohort.sql import UIDS
-from cairn.pipelines.cohort_run import Resolved
+from cairn.pipelines.cohort_run import Persons, Resolved, persons_by
 
 UNKNOWN = "unknown"
 OLDEST = 90
@@ -27,13 +27,13 @@ class Distribution:
         What they are told apart by.
     note : str
         What a reader must know of it.
-    counts : dict of str to int
+    counts : dict of str to Persons
         Persons by value, in order; who has images of several kinds counts under each.
     """
 
     title: str
     note: str
-    counts: dict[str, int]
+    counts: dict[str, Persons]
 
 
 def profile(resolved: Resolved, checked: Checked) -> list[Distribution]:
@@ -77,12 +77,10 @@ def _band() -> Column:
     )
 
 
-def _by(rows: DataFrame, value: Column) -> dict[str, int]:
+def _by(rows: DataFrame, value: Column) -> dict[str, Persons]:
     """Return persons by a value, in its order; those without one last."""
-    named = rows.select("person_id", F.coalesce(value, F.lit(UNKNOWN)).alias("value"))
-    found = named.groupBy("value").agg(F.count_distinct("person_id").alias("persons")).collect()
-    order = sorted(found, key=lambda row: (row["value"] == UNKNOWN, row["value"]))
-    return {row["value"]: row["persons"] for row in order}
+    found = persons_by(rows, F.coalesce(value, F.lit(UNKNOWN)))
+    return {name: found[name] for name in sorted(found, key=lambda name: (name == UNKNOWN, name))}
 
 
 def _of_images(resolved: Resolved, checked: Checked) -> Iterator[Distribution]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from cairn.cohort.sql import Step
@@ -22,6 +22,42 @@ from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 
 ZONE = "deidentified"
+
+
+@dataclass(frozen=True)
+class Persons:
+    """A set of persons: how many, and a key that stands for who they are.
+
+    Equal sets have equal keys whatever asked for them: a count is shown by it (:mod:`cairn.cohort.disclosure`).
+    """
+
+    count: int
+    key: str
+
+    def without(self, part: Persons) -> Persons:
+        """Return those of the set who are not in a part of it."""
+        return Persons(self.count - part.count, str(int(self.key) ^ int(part.key)))
+
+    @classmethod
+    def of(cls, rows: Row) -> Persons:
+        """Return what :func:`persons_columns` found."""
+        return cls(rows["persons"], str(rows["persons_key"] or 0))
+
+
+def persons_columns() -> tuple[Column, Column]:
+    """Return the aggregates of :class:`Persons` over rows of which each has another ``person_id``."""
+    return F.count("person_id").alias("persons"), F.bit_xor(F.xxhash64("person_id")).alias("persons_key")
+
+
+def persons_in(frame: DataFrame) -> Persons:
+    """Return the persons of a frame."""
+    return Persons.of(frame.select("person_id").distinct().agg(*persons_columns()).collect()[0])
+
+
+def persons_by(frame: DataFrame, value: Column) -> dict[str, Persons]:
+    """Return the persons of a frame by a value as text; a person may have several."""
+    pairs = frame.select("person_id", value.alias("value")).distinct()
+    return {row["value"]: Persons.of(row) for row in pairs.groupBy("value").agg(*persons_columns()).collect()}
 
 
 @dataclass(frozen=True)
@@ -53,9 +89,9 @@ class Resolved:
         """All persons, with ``birth_year``."""
         return self.frames["persons_0"]
 
-    def attrition(self) -> list[int]:
+    def attrition(self) -> list[Persons]:
         """Return the persons left after each step."""
-        return [self.frames[name].agg(F.count_distinct("person_id")).collect()[0][0] for name in self.counted]
+        return [persons_in(self.frames[name]) for name in self.counted]
 
 
 @contextmanager
@@ -82,14 +118,19 @@ def carried_out(store: Store, steps: Sequence[Step], versions: Mapping[str, int]
     try:
         for step in steps:
             frame = store.spark.sql(pinned(step.sql, read))
-            frames[step.name] = frame if step.kind == "set" else frame.persist()
-            frames[step.name].createOrReplaceTempView(step.name)
+            frames[step.name] = frame if step.kind == "set" else kept(frame)
+            frame.createOrReplaceTempView(step.name)
         yield Resolved(frames, tuple(step.name for step in steps if step.kind != "set"), read)
     finally:
         for name, frame in frames.items():
             store.spark.catalog.dropTempView(name)
             if frame.is_cached:
                 frame.unpersist()
+
+
+def kept(frame: DataFrame) -> DataFrame:
+    """Keep a frame unless an equal one is kept already: a comparison carries out two cohorts that share steps."""
+    return frame if frame.storageLevel.useMemory else frame.persist()
 
 
 def current_versions(store: Store, tables: Sequence[str]) -> dict[str, int]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cairn.cohort import disclosure
 from cairn.cohort import expression as ex
 from cairn.cohort.checking import check
 from cairn.cohort.model import Cohort, Rows
 from cairn.cohort.sql import condition_sql
 from cairn.cohort.vocabulary import LEVEL, words
-from cairn.pipelines.cohort_count import number
+from cairn.pipelines.cohort_count import NOTE, number, shown_of, shown_parts
 from cairn.pipelines.cohort_definition import pinned, table_lines
-from cairn.pipelines.cohort_run import current_versions
+from cairn.pipelines.cohort_run import Persons, current_versions
 from cairn.spark import session
 from cairn.spark.store import Store
 
@@ -28,14 +27,16 @@ class WordCount:
     ----------
     word, value : str
         A yes-or-no word has the values ``yes`` and ``(none)``, no or unknown; others have ``(none)`` beside their own.
-    series, persons : int
-        Series, and persons with such a series.
+    series : int
+        Series.
+    persons : Persons
+        Who has such a series.
     """
 
     word: str
     value: str
     series: int
-    persons: int
+    persons: Persons
 
 
 def conditions(names: list[str]) -> dict[tuple[str, str], str]:
@@ -68,26 +69,33 @@ def word_counts(store: Store, name: str | None = None) -> list[WordCount]:
     """
     asked = conditions([name] if name else list(words()))
     inner = ", ".join(f"count_if({test}) AS n{place}" for place, test in enumerate(asked.values()))
-    outer = ", ".join(f"sum(n{place}) AS s{place}, count_if(n{place} > 0) AS p{place}" for place in range(len(asked)))
+    outer = ", ".join(
+        f"sum(n{n}) AS s{n}, count_if(n{n} > 0) AS p{n}, bit_xor(if(n{n} > 0, xxhash64(person_id), 0)) AS k{n}"
+        for n in range(len(asked))
+    )
     # By person first: counting distinct persons for each value would copy every row as many times as there are values.
     table = f"deidentified.{LEVEL}"
     text = f"SELECT {outer} FROM (SELECT person_id, {inner} FROM {table} t GROUP BY person_id) q"
     versions = current_versions(store, [LEVEL])
     session.register(store.spark, store.settings)
     (row,) = store.spark.sql(pinned(text, versions)).collect()
-    return [
-        WordCount(word, value, row[f"s{place}"] or 0, row[f"p{place}"]) for place, (word, value) in enumerate(asked)
-    ]
+    made = []
+    for n, (word, value) in enumerate(asked):
+        persons = Persons(row[f"p{n}"], str(row[f"k{n}"] or 0))
+        made.append(WordCount(word, value, row[f"s{n}"] or 0, persons))
+    return made
 
 
 def shown_words(counts: list[WordCount]) -> dict[str, dict[str, int | None]]:
     """Return series by word and value as they may be shown: hidden where few persons have them, never one alone."""
     made: dict[str, dict[str, int | None]] = {}
     for word in dict.fromkeys(count.word for count in counts):
-        own = [count for count in counts if count.word == word]
-        (persons,) = disclosure.table([[count.persons for count in own]])
-        series = [None if n is None else disclosure.shown(c.series) for c, n in zip(own, persons, strict=True)]
-        made[word] = dict(zip((count.value for count in own), series, strict=True))
+        own = {count.value: count for count in counts if count.word == word}
+        persons = shown_parts({value: count.persons for value, count in own.items()})
+        made[word] = {
+            value: shown_of(count.series, None if persons[value] is None else count.persons.key, "series")
+            for value, count in own.items()
+        }
     return made
 
 
@@ -96,4 +104,4 @@ def word_count_lines(told: dict[str, dict[str, int | None]]) -> Iterator[str]:
     for word, values in told.items():
         yield f"{word}: {words()[word].means}"
         yield from (f"  {line}" for line in table_lines([[number(n), value] for value, n in values.items()]))
-    yield f"Series are counted; those of {number(None)} persons are hidden, others are rounded to {disclosure.BASE}."
+    yield f"Series are counted. {NOTE}"

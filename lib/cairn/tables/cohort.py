@@ -48,6 +48,7 @@ COHORT = Contract(
         Column("freeze_hash", pa.string(), "SHA-256 (hex) of definition, SQL and table versions: equal for equal lists.", "keep", nullable=False),
         Column("list_hash", pa.string(), "SHA-256 (hex) of the members: a list made again has the same.", "keep", nullable=False),
         Column("persons", pa.int64(), "Persons among the cases.", "keep", nullable=False),
+        Column("persons_key", pa.string(), "Stands for the set of those persons, so that equal sets are shown alike.", "keep", nullable=False),
         Column("members", pa.int64(), "Rows of the cases: images, or persons.", "keep", nullable=False),
         Column("controls", pa.int64(), "Matched controls; NULL where none are asked for.", "keep"),
         Column("code_version", pa.string(), "Version of Cairn.", "keep", nullable=False),
@@ -94,6 +95,7 @@ ATTRITION = Contract(
         Column("name", pa.string(), "Name of the step in cohort.steps.", "keep", nullable=False),
         Column("description", pa.string(), "What the step asks, in words.", "keep", nullable=False),
         Column("persons", pa.int64(), "Persons left after it.", "keep", nullable=False),
+        Column("persons_key", pa.string(), "Stands for the set of those persons, so that equal sets are shown alike.", "keep", nullable=False),
     ),
     statistics=("cohort", "cohort_version"),
 )
