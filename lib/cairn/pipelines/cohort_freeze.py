@@ -25,7 +25,7 @@ from cairn.cohort.vocabulary import vocabulary_hash
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_controls import matched
 from cairn.pipelines.cohort_definition import Definition, step_words
-from cairn.pipelines.cohort_run import ZONE, Persons, Resolved, carried_out, current_versions
+from cairn.pipelines.cohort_run import ZONE, Persons, Resolved, carried_out, current_versions, kept
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
@@ -125,10 +125,10 @@ def _make(store: Store, run: Run, definition: Definition, versions: Mapping[str,
     number = (last or 0) + 1
     modified = int(run.clock() * 1000)
     with carried_out(store, definition.steps, versions) as resolved:
-        rows = member_rows(resolved, definition.checked, number)
+        attrition, names = resolved.attrition(), resolved.counted
+        rows = kept(member_rows(resolved, definition.checked, number))  # looked at twice: the matching is dear
         store.append(COHORT_MEMBER, rows, Token(f"cairn/cohort/{run.id}/member", 1))
-        attrition = resolved.attrition()
-        names = resolved.counted
+        rows.unpersist()
     token = Token(f"cairn/cohort/{run.id}/attrition", 1)
     store.append_rows(ATTRITION, _attrition_rows(definition, number, names, attrition), token, modified)
     written = members_of(store, definition.name, number)
@@ -143,11 +143,13 @@ def _make(store: Store, run: Run, definition: Definition, versions: Mapping[str,
 def forget_unfinished(store: Store, name: str) -> None:
     """Delete rows of versions that no row of `cohort` finished."""
     finished = store.read(COHORT).select(*VERSION_KEY)
-    for contract in (COHORT_MEMBER, ATTRITION):
-        own = store.read(contract).where(F.col("cohort") == name).select(*VERSION_KEY).distinct()
-        left = own.join(finished, list(VERSION_KEY), "left_anti")
-        if not left.isEmpty():
-            store.delete_keys(contract, left, VERSION_KEY)
+    members, steps = (store.read(contract).select(*VERSION_KEY) for contract in (COHORT_MEMBER, ATTRITION))
+    own = members.union(steps).where(F.col("cohort") == name).distinct()
+    left = own.join(finished, list(VERSION_KEY), "left_anti").collect()  # one or none
+    if left:
+        gone = store.spark.createDataFrame(left)
+        for contract in (COHORT_MEMBER, ATTRITION):
+            store.delete_keys(contract, gone, VERSION_KEY)
 
 
 def member_rows(resolved: Resolved, checked: Checked, number: int) -> DataFrame:
