@@ -171,6 +171,14 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The pixels met a fault of the program that nobody foresaw; the other entries went on.",
         "Send the entry id to the developers; a new version tries again.",
     ),
+    "DEVICE_RULES_WRONG": Condition(
+        "The device rules are wrong at {rule}: {why}.", "Mend the file; its first lines say how a rule is written."
+    ),
+    "TESSERACT_MISSING": Condition(
+        "The settings ask for tesseract, which is not installed here.",
+        "Install it on every worker (Debian: tesseract-ocr), or leave it out of pixels.text_engines.",
+        EXIT_ENVIRONMENT,
+    ),
     "PIXELS_EMPTY": Condition("The pixel data element holds no frame.", "Ask the source for the file again."),
     "PIXELS_TRUNCATED": Condition(
         "The pixel data ends early; what is there was measured.", "Ask the source for the file again."

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -104,6 +104,18 @@ class Pixels(Section):
         default=4096 * MIB, ge=256 * MIB, description="Most memory of a worker's decoder process."
     )
     entries_per_task: int = Field(default=5_000, ge=1, description="Entries of one task, about.")
+    text: bool = Field(default=True, description="Look for burnt-in text too.")
+    text_searched_frames: int = Field(
+        default=12, ge=1, description="Frames of one instance that text detection sees whole, at most."
+    )
+    text_engines: tuple[Literal["ppocr-v4", "tesseract"], ...] = Field(
+        default=("ppocr-v4",),
+        min_length=1,
+        description="What detects and reads text; tesseract in second place reads again what the first doubts.",
+    )
+    device_rules: str = Field(
+        default="", description="Device rules for burnt-in text, a YAML file; empty: `conf/device_rules.yaml`."
+    )
     slide_frames: int = Field(default=64, ge=1, description="Frames of a whole-slide image that are measured at most.")
     tries: int = Field(default=3, ge=1, description="How often an entry is read before it is a fault.")
     timeout_seconds: float = Field(default=60, gt=0, description="Longest wait for one read.")

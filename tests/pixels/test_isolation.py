@@ -13,6 +13,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from pixel_sample import END, InMemory, item, made_file
+from pixel_trouble import MARK, TROUBLE
 
 from cairn.errors import EntryError
 from cairn.pixels.codecs import FrameForm
@@ -21,31 +22,8 @@ from cairn.pixels.reader import PixelReader
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
-MARK = b"\xff\xd8"  # the reader sends only what begins as an image does
 GOOD = imagecodecs.jpegls_encode(IMAGE)
 FORM = FrameForm(8, 8, 1, 8, 8, False, "MONOCHROME2", JPEG_LS)
-
-# The real decoder's process, with a decoder that does what a frame tells it.
-TROUBLE = """
-import os, signal, sys, time
-from cairn.pixels import codecs, decoder_process
-real = codecs.decode_frame
-def decode(data, form):
-    order = data.removeprefix(bytes([255, 216]))[:4]
-    if order == b"KILL":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if order == b"HANG":
-        time.sleep(1000)
-    if order == b"EXIT":
-        os._exit(3)
-    if order == b"WIDE":
-        return __import__("numpy").zeros(1 << 16, "u1")
-    if order == b"MANY":
-        return __import__("numpy").zeros(1 << 33, "u1")
-    return real(data, form)
-decoder_process.decode_frame = decode
-decoder_process.main()
-"""
 
 
 @pytest.fixture

@@ -112,9 +112,21 @@ def test_whole_slides_are_sampled(reader):
 
 def test_a_watcher_sees_every_frame():
     seen = []
-    with PixelReader(watcher=lambda described, frame: seen.append((frame.number, frame.values.sum()))) as watching:
-        watching(InMemory(made_file(FRAMES[:3], frames=3)))
-    assert seen == [(k + 1, FRAMES[k].sum()) for k in range(3)]
+
+    class Watcher:
+        def begin(self, described, buf, form):
+            seen.append((described.frames, bytes(buf[128:132])))
+
+        def frame(self, frame):
+            seen.append((frame.number, frame.values.sum()))
+
+    for statistics in (True, False):
+        seen.clear()
+        with PixelReader(watcher=Watcher(), statistics=statistics) as watching:
+            result = watching(InMemory(made_file(FRAMES[:3], frames=3)))
+        assert seen.pop(0) == (3, b"DICM")
+        assert len(result.rows) == (4 if statistics else 0)
+        assert seen == [(k + 1, FRAMES[k].sum()) for k in range(3)]
 
 
 def test_frames_of_an_enhanced_object_have_lines_of_their_own(reader):

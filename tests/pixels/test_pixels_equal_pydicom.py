@@ -166,11 +166,14 @@ def test_twelve_bit_jpeg_is_close_to_the_same_image_without_loss(reader, ending)
         pytest.skip("the real images are not here (set CAIRN_SHARED)")
     shown = []
 
-    def show_units(described, frame):
-        line = described.rescale_of(0)
-        shown.append(frame.values * line.slope + line.intercept)
+    class ShowUnits:
+        def begin(self, described, buf, form):
+            self.line = described.rescale_of(0)
 
-    with PixelReader(watcher=show_units) as watching:
+        def frame(self, frame):
+            shown.append(frame.values * self.line.slope + self.line.intercept)
+
+    with PixelReader(watcher=ShowUnits()) as watching:
         for path in (CT / "CTImage.dcm", found[0]):
             watching(InMemory(path.read_bytes()))
     difference = shown[0] - shown[1]

@@ -39,10 +39,13 @@ class Frame:
     values : numpy.ndarray
         Stored values, (rows, columns) or (rows, columns, samples), little endian, read-only. Colours are RGB where
         the file has YBR; PALETTE COLOR stays indices.
+    containers : numpy.ndarray or None
+        The pixels' whole containers, where bits are set in them that belong to no stored value.
     """
 
     number: int
     values: np.ndarray
+    containers: np.ndarray | None = None
 
 
 class FrameReader:
@@ -77,6 +80,7 @@ class FrameReader:
     ) -> None:
         self._source = source
         self._decoder = decoder
+        self._containers: np.ndarray | None = None
         self.description = description
         self.findings = set(description.findings)
         uid = description.transfer_syntax_uid
@@ -119,7 +123,7 @@ class FrameReader:
                     break
                 continue
             found = True
-            yield Frame(number, values)
+            yield Frame(number, values, self._containers)
         if not found:
             raise first_fault or EntryError("PIXELS_EMPTY")
 
@@ -163,11 +167,13 @@ class FrameReader:
 
     def _finished(self, values: np.ndarray, shift: int, photometric: str) -> np.ndarray:
         d = self.description
+        self._containers = None
         if d.kind != "i":
             values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
             values.flags.writeable = False
             return values
         stored, odd = native.stored_values(values, min(d.bits_stored, 8 * values.itemsize), shift, d.signed)
+        self._containers = values if odd else None
         if odd:
             self.findings.add("PIXELS_UNUSED_BITS")
         return native.as_rgb(stored, photometric)

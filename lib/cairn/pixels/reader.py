@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,8 +83,14 @@ class PixelResult:
     findings: list[Finding] = field(default_factory=list)
 
 
-Watcher = Callable[[PixelDescription, Frame], None]
-"""Is shown every decoded frame: for whatever else wants the pixels, such as the text finder."""
+class Watcher(Protocol):
+    """Is shown every decoded frame: for whatever else wants the pixels, such as the text finder."""
+
+    def begin(self, described: PixelDescription, buf: np.ndarray, form: int) -> None:
+        """Is told of an instance: its description, its first bytes and their form (:mod:`cairn.dicom.tokenise`)."""
+
+    def frame(self, frame: Frame) -> None:
+        """Is shown one frame."""
 
 
 class PixelReader:
@@ -94,16 +100,21 @@ class PixelReader:
     ----------
     limits : PixelLimits
         Bounds.
-    watcher : callable, optional
+    watcher : Watcher, optional
         Is shown every decoded frame.
+    statistics : bool
+        Whether frames are measured; without, the result has no rows.
     """
 
-    def __init__(self, limits: PixelLimits | None = None, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self, limits: PixelLimits | None = None, watcher: Watcher | None = None, statistics: bool = True
+    ) -> None:
         self.limits = limits or PixelLimits()
         self.decoder = IsolatedDecoder(
             self.limits.decode_timeout_seconds, self.limits.decoder_memory_bytes, self.limits.frame_limit_bytes
         )
         self._watcher = watcher
+        self._statistics = statistics
 
     def __call__(self, entry: PixelEntry) -> PixelResult:
         """Measure one entry.
@@ -119,6 +130,10 @@ class PixelReader:
         """
         source = EntryBytes(entry, entry.size, self.limits.whole_limit_bytes)
         described, plain = self._describe(source)
+        if described is not None and self._watcher is not None:
+            self._watcher.begin(described, (plain or source).head, tk.INFLATED if plain else tk.AS_STORED)
+        if not self._statistics:
+            return self._shown(source, plain, described)
         if described is None:
             row: Row = {"frame": 0, "algorithm_version": ALGORITHM_VERSION, "pixels": False, "findings": []}
             row["file_sha256"], _ = source.finish()
@@ -127,6 +142,14 @@ class PixelReader:
         result = self._measure(reader, described)
         result.rows[0]["file_sha256"], _ = source.finish()
         return result
+
+    def _shown(self, source: EntryBytes, plain: PlainBytes | None, described: PixelDescription | None) -> PixelResult:
+        """Show the frames to the watcher, and measure nothing."""
+        if described is not None:
+            reader = FrameReader(plain or source, described, self.decoder, self.limits.frame_limit_bytes)
+            for _ in self._watched(reader, self._step(reader, described)):
+                pass
+        return PixelResult([])
 
     def _describe(self, source: EntryBytes) -> tuple[PixelDescription | None, PlainBytes | None]:
         try:
@@ -152,16 +175,13 @@ class PixelReader:
         return np.frombuffer(b"".join(parts), np.uint8)
 
     def _measure(self, reader: FrameReader, described: PixelDescription) -> PixelResult:
-        step = 1
-        if described.sop_class_uid == WHOLE_SLIDE and described.frames > self.limits.slide_frames:
-            step = -(-described.frames // self.limits.slide_frames)
-            reader.findings.add("FRAMES_SAMPLED")
+        step = self._step(reader, described)
         common = {**describe_row(described), "algorithm_version": ALGORITHM_VERSION}
         digest = hashlib.sha256()
         instance = InstanceMeasures(described)
         rows: list[Row] = []
         shape: tuple[int, ...] = (0, 0)
-        for frame in self._watched(reader, described, step):
+        for frame in self._watched(reader, step):
             digest.update(memoryview(frame.values.reshape(-1).view(np.uint8)))  # type: ignore[arg-type]
             measures = measure(frame.values, described, described.rescale_of(frame.number - 1))
             shape = frame.values.shape
@@ -179,10 +199,17 @@ class PixelReader:
         first["findings"] = [{"code": finding.code, "place": finding.place} for finding in findings]
         return PixelResult([first, *rows], findings)
 
-    def _watched(self, reader: FrameReader, described: PixelDescription, step: int) -> Iterator[Frame]:
+    def _step(self, reader: FrameReader, described: PixelDescription) -> int:
+        """Return k when every k-th frame is taken."""
+        if described.sop_class_uid != WHOLE_SLIDE or described.frames <= self.limits.slide_frames:
+            return 1
+        reader.findings.add("FRAMES_SAMPLED")
+        return -(-described.frames // self.limits.slide_frames)
+
+    def _watched(self, reader: FrameReader, step: int) -> Iterator[Frame]:
         for frame in reader.frames(step):
             if self._watcher is not None:
-                self._watcher(described, frame)
+                self._watcher.frame(frame)
             yield frame
 
     def close(self) -> None:

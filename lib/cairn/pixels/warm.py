@@ -13,6 +13,7 @@ import numpy as np
 
 from cairn.dicom.compiled import cache_folder
 from cairn.pixels.reader import PixelReader
+from cairn.pixels.text.triage import lines
 
 _TYPES = (("u1", 0), ("i1", 1), ("u2", 0), ("i2", 1), ("u4", 0), ("i4", 1))
 
@@ -53,6 +54,9 @@ def warm() -> float:
         for dtype, signed in _TYPES:
             reader(_Bytes(smallest_image(8 * int(dtype[1]), signed)))
         reader(_Bytes(smallest_image(8, 0, 3)))
+    stripes = np.tile(np.arange(80) % 10 < 2, (80, 1))
+    for kind in (np.uint8, np.int16, np.uint16, np.float32):
+        lines((stripes * (np.arange(80) % 20 < 12)[:, None]).astype(kind))
     return time.perf_counter() - began
 
 
@@ -64,7 +68,7 @@ def ensure_compiled(stream: TextIO) -> None:
     stream : text stream
         Is told what takes so long.
     """
-    if not any(cache_folder().rglob("kernels.*.nbi")):
+    if not all(any(cache_folder().rglob(f"{name}.*.nbi")) for name in ("kernels", "glyphs")):
         print("pixels: compiling the loops over pixels, once per machine and version", file=stream, flush=True)
         warm()
 
