@@ -152,12 +152,17 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The verifier cannot read the entry, so nobody can say that what was made of it tells nothing.",
         "Ask the source for the file again; send the entry id to the developers if other tools read it.",
     ),
+    "DEID_PIXEL_TEXT_FOUND": Condition(
+        "Text was found in the image's pixels or overlays.",
+        "find-text tells where; scrub --pass-pixels lets such images pass, marked in the report.",
+    ),
     "DEID_PIXEL_TEXT_SUSPECTED": Condition(
-        "The image is of a kind that usually has text in its pixels, and nothing says that this one has none.",
+        "A device rule says that images of this kind have text in their pixels, though none was found.",
         "Have the pixels examined; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "DEID_PIXELS_UNEXAMINED": Condition(
-        "Text is suspected in the image's pixels, which nobody examined.", "Have them examined before the file leaves."
+        "The image's pixels could not be decoded, so nobody looked for text in them.",
+        "Have them examined before the file leaves; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "OPTED_OUT": Condition("The person has opted out; the entry stays.", "Nothing to do."),
     "DEID_UID_CLASH": Condition(
@@ -444,6 +449,16 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "COHORT_NOT_FROZEN": Condition(
         "Cohort {cohort} has not been frozen ({number}); frozen versions: {known}.",
         "Run cohort freeze first, or name one of these.",
+        EXIT_USAGE,
+    ),
+    "COHORT_COLUMN": Condition(
+        "The tables of this warehouse lack the column {column} that the definition reads.",
+        "Run the jobs that make them again: they bring tables up to date.",
+        EXIT_USAGE,
+    ),
+    "COHORT_VERSION_GONE": Condition(
+        "A table is no longer kept as it was at the version that the list read.",
+        "Use the frozen list itself, in deidentified.cohort_member.",
         EXIT_USAGE,
     ),
     "COHORT_DIFFERS": Condition(
