@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--chart", metavar="FILE", type=Path, help="count, export: the steps as a flow chart, SVG")
     parser.add_argument("--page", metavar="FILE", type=Path, help="count, export: profile page, HTML")
     options = parser.parse_args(arguments)
+    for name, actions in _TAKEN_BY.items():
+        if getattr(options, name) and options.action not in actions:
+            why = f"{options.action} takes no --{name}; {' and '.join(actions)} may"
+            raise CairnError("BAD_ARGUMENTS", job="cohort", why=why, nearest="")
     told = _ACTIONS[options.action](options)
     cli.report(options, told)
     return EXIT_DONE
@@ -47,6 +51,18 @@ _HELP = (
     "list: definitions and frozen lists",
     "export: a frozen list to files",
 )
+
+
+_TAKEN_BY = {
+    "counts": ("explain", "vocabulary"),
+    "number": ("diff", "export"),
+    "against": ("diff",),
+    "again": ("list",),
+    "csv": ("export",),
+    "attrition": ("count", "export"),
+    "chart": ("count", "export"),
+    "page": ("count", "export"),
+}
 
 
 def _definition(options: argparse.Namespace):  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from cohort_zone import Rows, as_rows, people, write
+from cohort_zone import Rows, as_rows, people, write, zone_contract
 from spark_support import forget, made_settings
 from sqlite_engine import comparable
 
@@ -15,7 +15,7 @@ from cairn.cohort import memory
 from cairn.cohort.codelists import load_all
 from cairn.cohort.matching import match
 from cairn.cohort.reading import parse
-from cairn.cohort.sql import compiled
+from cairn.cohort.sql import Step, compiled
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_controls import matched
 from cairn.pipelines.cohort_count import Counts, count_lines, shown
@@ -84,7 +84,10 @@ def zone(spark, rows: Rows, tmp_path_factory: pytest.TempPathFactory):  # type: 
 NAMES = ("every", "persons", *(path.stem for path in sorted(COHORTS.glob("*.yaml"))))
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK = ("every", "dementia-after-scan")
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_spark_says_what_the_slow_engine_says(zone: Store, rows: Rows, name: str):
     made = named(name)
     slow = memory.resolve(made.checked, rows)
@@ -94,7 +97,7 @@ def test_spark_says_what_the_slow_engine_says(zone: Store, rows: Rows, name: str
     assert slow.attrition[0] == 150
 
 
-@pytest.mark.parametrize("name", ["every", "stroke-ct"])
+@pytest.mark.parametrize("name", [pytest.param("every", marks=pytest.mark.slow), "stroke-ct"])
 def test_the_statement_that_explain_prints_runs(zone: Store, rows: Rows, name: str):
     made = named(name)
     text = "\n".join(explain_lines(made)).partition("\n\n")[2]
@@ -128,7 +131,7 @@ MATCHES = [
 ]
 
 
-@pytest.mark.parametrize("controls", MATCHES)
+@pytest.mark.parametrize("controls", [MATCHES[0], *(pytest.param(m, marks=pytest.mark.slow) for m in MATCHES[1:])])
 def test_controls_are_those_of_the_matching(zone: Store, rows: Rows, controls: str):
     made = definition(CONTROLS + controls)
     wanted = made.checked.cohort.controls
@@ -211,6 +214,28 @@ def test_a_missing_table_is_named_with_the_job_that_makes_it(store: Store):
     assert refused.value.exit_code == 2
     with pytest.raises(CairnError, match="Run deidentify first"):
         current_versions(store, ["series"])
+
+
+def test_a_table_older_than_its_contract_is_told_of(zone: Store):
+    steps = [Step("members", "members", "SELECT p.person_id FROM deidentified.person p WHERE p.`new_column` = 1")]
+    with pytest.raises(CairnError, match=r"COHORT_COLUMN.*new_column") as refused, carried_out(zone, steps):
+        pass
+    assert refused.value.exit_code == 2
+
+
+def test_a_version_that_is_no_longer_kept_is_told_of(zone: Store, rows: Rows):
+    made = named("persons")
+    gone = {"person": 1, "ehr_smr01": 999}
+    with pytest.raises(CairnError, match="COHORT_VERSION_GONE"), carried_out(zone, made.steps, gone):
+        pass
+    write(zone, {"person": rows["person"][:1]}, 2)  # a version of its own, whose file goes
+    folder = zone.folder(zone_contract("person"))
+    folder.remove(next(name for name in folder.names() if "test-person-2" in name))
+    with pytest.raises(CairnError, match="COHORT_VERSION_GONE"), carried_out(zone, made.steps) as resolved:
+        resolved.attrition()
+    zone.spark.sql(f"RESTORE TABLE delta.`{folder.path}` TO VERSION AS OF 1").collect()
+    with carried_out(zone, made.steps) as resolved:
+        assert resolved.attrition()[0].count == 150
 
 
 def test_every_counted_step_has_words():

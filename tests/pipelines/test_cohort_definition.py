@@ -85,6 +85,8 @@ USAGE = [
     (("check", "stroke-ct", "--parameter", "before"), "'before' is not NAME=VALUE"),
     (("check", "stroke-ct", "--parameter", "befor=3"), "Did you mean 'before'?"),
     (("check", "stroke-ct", "--codelists", "/nowhere"), "SOURCE_MISSING"),
+    (("freeze", "stroke-ct", "--csv", "x.csv"), "freeze takes no --csv; export may"),
+    (("export", "stroke-ct"), "export needs one of --csv"),
     (("vocabulary", "plan"), "Did you mean 'plane'?"),
 ]
 

@@ -147,6 +147,7 @@ def test_another_definition_makes_a_new_list(job: Job, first: Frozen):
     assert frozen_now(job, TEXT.replace("title: Scans around a stroke", "title: Other words")).number == latest
 
 
+@pytest.mark.slow
 def test_a_run_that_died_before_its_end_leaves_nothing_that_counts(job: Job, first: Frozen, monkeypatch):
     text = TEXT.replace("cohort: strokes", "cohort: dies").replace("at_least: 40", "at_least: 50")
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -110,22 +112,33 @@ def carried_out(store: Store, steps: Sequence[Step], versions: Mapping[str, int]
     Raises
     ------
     CairnError
-        TABLE_MISSING with the job that makes the table.
+        TABLE_MISSING with the job that makes the table; COHORT_COLUMN; COHORT_VERSION_GONE.
     """
+    frames: dict[str, DataFrame] = {}
     read = dict(versions) if versions is not None else current_versions(store, tables_of(step.sql for step in steps))
     session.register(store.spark, store.settings)
-    frames: dict[str, DataFrame] = {}
     try:
         for step in steps:
             frame = store.spark.sql(pinned(step.sql, read))
             frames[step.name] = frame if step.kind == "set" else kept(frame)
             frame.createOrReplaceTempView(step.name)
         yield Resolved(frames, tuple(step.name for step in steps if step.kind != "set"), read)
+    except (PySparkException, Py4JJavaError) as fault:
+        raise coded(fault) or fault from None
     finally:
         for name, frame in frames.items():
             store.spark.catalog.dropTempView(name)
             if frame.is_cached:
                 frame.unpersist()
+
+
+def coded(fault: PySparkException | Py4JJavaError) -> CairnError | None:
+    """Return what a fault of Spark means to who asked for a cohort, None when it is not theirs to mend."""
+    if isinstance(fault, PySparkException) and (fault.getCondition() or "").startswith("UNRESOLVED_COLUMN"):
+        return CairnError("COHORT_COLUMN", column=(fault.getMessageParameters() or {}).get("objectName", ""))
+    # A fault of a task comes as its text alone.
+    gone = ("[DELTA_VERSION_NOT_FOUND", "[FAILED_READ_FILE.FILE_NOT_EXIST]")
+    return CairnError("COHORT_VERSION_GONE") if any(condition in str(fault) for condition in gone) else None
 
 
 def kept(frame: DataFrame) -> DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pyspark.errors import PySparkException
+
 from cairn.cohort import expression as ex
 from cairn.cohort.checking import check
 from cairn.cohort.model import Cohort, Rows
@@ -12,7 +14,7 @@ from cairn.cohort.sql import condition_sql
 from cairn.cohort.vocabulary import LEVEL, words
 from cairn.pipelines.cohort_count import NOTE, number, shown_of, shown_parts
 from cairn.pipelines.cohort_definition import pinned, table_lines
-from cairn.pipelines.cohort_run import Persons, current_versions
+from cairn.pipelines.cohort_run import Persons, coded, current_versions
 from cairn.spark import session
 from cairn.spark.store import Store
 
@@ -65,7 +67,7 @@ def word_counts(store: Store, name: str | None = None) -> list[WordCount]:
     Raises
     ------
     CairnError
-        TABLE_MISSING.
+        TABLE_MISSING, COHORT_COLUMN.
     """
     asked = conditions([name] if name else list(words()))
     inner = ", ".join(f"count_if({test}) AS n{place}" for place, test in enumerate(asked.values()))
@@ -78,7 +80,10 @@ def word_counts(store: Store, name: str | None = None) -> list[WordCount]:
     text = f"SELECT {outer} FROM (SELECT person_id, {inner} FROM {table} t GROUP BY person_id) q"
     versions = current_versions(store, [LEVEL])
     session.register(store.spark, store.settings)
-    (row,) = store.spark.sql(pinned(text, versions)).collect()
+    try:
+        (row,) = store.spark.sql(pinned(text, versions)).collect()
+    except PySparkException as fault:
+        raise coded(fault) or fault from None
     made = []
     for n, (word, value) in enumerate(asked):
         persons = Persons(row[f"p{n}"], str(row[f"k{n}"] or 0))
