@@ -42,6 +42,7 @@ setup(
         "azure": requirements("azure"),
         "gcs": requirements("gcs"),
         "mongo": requirements("mongo"),
+        "notebook": requirements("notebook"),
         "test": [line for line in requirements("dev") if line.startswith(("pytest", "hypothesis", "moto", "s3fs"))],
         "dev": requirements("dev"),
     },

@@ -24,18 +24,28 @@ def main(arguments: list[str] | None = None) -> int:
         "--profile", metavar="FILE", help="profile (setting deid.profile, else conf/deid/research.yaml)"
     )
     parser.add_argument("--opt-outs", metavar="FILE", help="CHIs of who has opted out, one a line")
-    parser.add_argument("--pass-pixels", action="store_true", help="let images with suspected text pass, marked")
+    parser.add_argument(
+        "--pass-pixels", action="store_true", help="let images with text pass, found or suspected, marked"
+    )
     parser.add_argument(
         "--processes", type=int, default=len(os.sched_getaffinity(0)), help="worker processes (all cores)"
     )
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
+    from cairn.pipelines.pixels import device_rules
     from cairn.pipelines.scrub import ScrubWork, scrub
     from cairn.pipelines.terms import site_terms
+    from cairn.pixels.text.engines import check_engines
+    from cairn.pixels.warm import ensure_compiled
 
     terms = site_terms(settings, PROFILE, options.profile, options.opt_outs)
     limits = settings.headers
-    work = ScrubWork(terms, options.output, options.pass_pixels, limits.tries, limits.timeout_seconds)
+    check_engines(settings.pixels.text_engines)
+    ensure_compiled(sys.stderr)
+    rules = device_rules(settings.pixels)
+    work = ScrubWork(
+        terms, options.output, settings.pixels, rules, options.pass_pixels, limits.tries, limits.timeout_seconds
+    )
     counts = scrub(options.source, work, options.report, settings, options.processes, sys.stderr, time.time)
     why = ", ".join(
         f"{name.removeprefix('code ')} {n:,}" for name, n in counts.most_common() if name.startswith("code ")

@@ -16,8 +16,12 @@ from cairn.deid.keys import make_key
 from cairn.deid.profile import load_profile
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify_task import Terms
-from cairn.pipelines.scrub import REPORT, ScrubWork, scrub
+from cairn.pipelines.pixel_task import TEXT, EntryWorker, guarded
+from cairn.pipelines.pixels import device_rules
+from cairn.pipelines.scrub import REPORT, ScrubWork, scrub, text_in
+from cairn.pixels.text.device_rules import Condition, DeviceRule
 from cairn.settings import Settings
+from cairn.synthetic.text_set import made_text_image
 from cairn.verify.search import search_folder
 
 PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
@@ -50,7 +54,8 @@ def source(tmp_path: Path) -> Path:
 def run(
     source: Path, output: Path, terms: Terms, pass_pixels: bool = False
 ) -> tuple[Counter[str], list[dict[str, str]]]:
-    work = ScrubWork(terms, output, pass_pixels, 1, 10)
+    pixels = Settings().pixels
+    work = ScrubWork(terms, output, pixels, device_rules(pixels), pass_pixels, 1, 10)
     report = output.parent / "report.csv"
     counts = scrub(str(source), work, report, Settings(), 2, io.StringIO(), lambda: 0.0)
     with report.open(encoding="utf-8", newline="") as stream:
@@ -88,15 +93,29 @@ def test_nothing_real_leaves(source: Path, tmp_path: Path, terms: Terms) -> None
     assert search_folder(output, real) == []
 
 
-def test_images_with_suspected_text_pass_only_when_told_and_are_marked(
-    source: Path, tmp_path: Path, terms: Terms
-) -> None:
+def test_images_with_text_pass_only_when_told_and_are_marked(source: Path, tmp_path: Path, terms: Terms) -> None:
+    for group in ("ultrasound", "overlay", "none"):
+        (source / f"{group}.dcm").write_bytes(made_text_image(5, group, 1).data)
+    cut = (source / "JPEG2000.dcm").read_bytes()
+    (source / "undecodable.dcm").write_bytes(cut[: cut.rindex(b"\xff\x4f\xff\x51")] + bytes(40))
     _, rows = run(source, tmp_path / "out", terms)
-    suspected = {row["entry"] for row in rows if row["code"] == "DEID_PIXEL_TEXT_SUSPECTED"}
-    assert suspected
+    codes = {row["entry"].rsplit("/", 1)[-1]: row["code"] for row in rows if ".zip" not in row["entry"]}
+    assert codes["ultrasound.dcm"] == codes["overlay.dcm"] == "DEID_PIXEL_TEXT_FOUND"
+    assert codes["undecodable.dcm"] == "DEID_PIXELS_UNEXAMINED"
+    assert codes["none.dcm"] == codes["CT_small.dcm"] == codes["rtplan.dcm"] == ""
     _, rows = run(source, tmp_path / "other", terms, pass_pixels=True)
-    marked = {row["entry"] for row in rows if "DEID_PIXELS_UNEXAMINED" in row["findings"]}
-    assert marked == suspected
+    marked = {row["entry"].rsplit("/", 1)[-1]: row["findings"] for row in rows if ".zip" not in row["entry"]}
+    for name in ("ultrasound.dcm", "overlay.dcm", "undecodable.dcm"):
+        assert codes[name] in marked[name], name
+
+
+def test_a_device_rule_that_holds_is_reason_enough(source: Path, tmp_path: Path, terms: Terms) -> None:
+    rule = DeviceRule("any CT", "regions", (Condition("contains", "Modality", "CT"),), ((0, 0, 60, 20),))
+    work = ScrubWork(terms, tmp_path / "out", Settings().pixels, (rule,), False, 1, 10)
+    with EntryWorker(work.pixels, work.rules) as worker:
+        look = guarded(worker.reading(TEXT))
+        assert text_in((source / "CT_small.dcm").read_bytes(), look) == "DEID_PIXEL_TEXT_SUSPECTED"
+        assert text_in((source / "MR_small.dcm").read_bytes(), look) == ""
 
 
 def test_again_writes_nothing_and_other_machines_write_the_same(source: Path, tmp_path: Path, terms: Terms) -> None:
@@ -112,7 +131,7 @@ def test_again_writes_nothing_and_other_machines_write_the_same(source: Path, tm
 
 
 def test_the_report_must_not_leave(source: Path, tmp_path: Path, terms: Terms) -> None:
-    work = ScrubWork(terms, tmp_path / "out", False, 1, 10)
+    work = ScrubWork(terms, tmp_path / "out", Settings().pixels, (), False, 1, 10)
     with pytest.raises(CairnError, match="REPORT_INSIDE"):
         scrub(str(source), work, tmp_path / "out" / "a" / "report.csv", Settings(), 1, io.StringIO(), lambda: 0.0)
     assert not (tmp_path / "out").exists()

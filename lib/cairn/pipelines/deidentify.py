@@ -1,8 +1,8 @@
 """The de-identified zone: every identifiable table to its twin, for the primary entries of those who did not opt out.
 
 `instance` and `report_text` come from the kept headers, by the rewriter and the kernel; `series` and `study` from the
-new `instance`, by the same aggregation as in the identifiable zone; `pixel_statistics` column by column. What an entry
-left in the zone is found again by computing its pseudonym from `crossing`, never by a list of pseudonyms.
+new `instance`, by the same aggregation as in the identifiable zone; the tables of the pixel stage column by column.
+What an entry left in the zone is found again by computing its pseudonym from `crossing`, never by a list of pseudonyms.
 """
 
 from __future__ import annotations
@@ -22,31 +22,41 @@ from cairn.spark.stage import Stage, forget_entries, run_stage
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
 from cairn.spark.udfs import uid_udf
+from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
 from cairn.tables.contract import Contract
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import (
+    DEIDENTIFIED_BURNED_IN_TEXT,
     DEIDENTIFIED_INSTANCE,
     DEIDENTIFIED_PIXEL_STATISTICS,
     DEIDENTIFIED_SERIES,
     DEIDENTIFIED_STUDY,
+    DEIDENTIFIED_TEXT_SEARCH,
     REPORT_TEXT,
 )
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
 from cairn.tables.quarantine import QUARANTINE
-from cairn.tables.series import PIXELS, SERIES
+from cairn.tables.series import PIXELS, SERIES, TEXT
 from cairn.tables.study import STUDY_TABLE
 
-SOURCES = (INSTANCE, SERIES, STUDY_TABLE, PIXEL_STATISTICS)
+OF_PIXELS = {
+    PIXEL_STATISTICS: DEIDENTIFIED_PIXEL_STATISTICS,
+    TEXT_SEARCH: DEIDENTIFIED_TEXT_SEARCH,
+    BURNED_IN_TEXT: DEIDENTIFIED_BURNED_IN_TEXT,
+}
+"""Tables of the pixel stage, whose twins hold the rows of instances that crossed."""
+
+SOURCES = (INSTANCE, SERIES, STUDY_TABLE, *OF_PIXELS)
 TWINS = (
     DEIDENTIFIED_INSTANCE,
     REPORT_TEXT,
-    DEIDENTIFIED_PIXEL_STATISTICS,
+    *OF_PIXELS.values(),
     DEIDENTIFIED_SERIES,
     DEIDENTIFIED_STUDY,
 )
-BY_INSTANCE = (DEIDENTIFIED_INSTANCE, REPORT_TEXT, DEIDENTIFIED_PIXEL_STATISTICS)
+BY_INSTANCE = (DEIDENTIFIED_INSTANCE, REPORT_TEXT, *OF_PIXELS.values())
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
         forget=lambda store, entries: forget(store, entries, terms),
     )
     run_stage(stage, store, run, scratch, stream)
-    refresh_pixel_statistics(store, terms)
+    refresh_of_pixels(store, terms)
     refresh_aggregates(store, terms)
     return account(store)
 
@@ -195,17 +205,18 @@ def forget(store: Store, entries: DataFrame, terms: Terms) -> None:
     forget_entries(store, entries, STAGE, (QUARANTINE, CROSSING))
 
 
-def refresh_pixel_statistics(store: Store, terms: Terms) -> None:
-    """Bring the twin of `pixel_statistics` up to date: measures of instances that crossed, without addresses."""
-    if not store.exists(PIXEL_STATISTICS):
-        return
+def refresh_of_pixels(store: Store, terms: Terms) -> None:
+    """Bring the twins of the pixel stage's tables up to date: rows of instances that crossed, without addresses."""
     crossed = store.read(CROSSING).where(F.col("outcome") == CROSSED).select("uri", "instance")
     uid = uid_udf(terms)
     names = crossed.select("uri", uid("instance").alias("_new"))
     instances = store.read(DEIDENTIFIED_INSTANCE).select("person_id", F.col("sop_instance_uid").alias("_new"))
-    rows = store.read(PIXEL_STATISTICS).join(names, "uri").join(instances, "_new")
-    rows = rows.withColumns({"sop_instance_uid": F.col("_new"), "series_instance_uid": uid("series_instance_uid")})
-    _bring_up_to_date(store, DEIDENTIFIED_PIXEL_STATISTICS, rows)
+    for source, made in OF_PIXELS.items():
+        if not store.exists(source):
+            continue
+        rows = store.read(source).join(names, "uri").join(instances, "_new")
+        rows = rows.withColumns({"sop_instance_uid": F.col("_new"), "series_instance_uid": uid("series_instance_uid")})
+        _bring_up_to_date(store, made, rows)
 
 
 def refresh_aggregates(store: Store, terms: Terms) -> None:
@@ -224,7 +235,7 @@ def refresh_aggregates(store: Store, terms: Terms) -> None:
 
 def _with_pixels(rows: DataFrame, series: DataFrame, terms: Terms) -> DataFrame:
     """Return rows of the twin of `series` with what the pixels say, from `series` by the pseudonymous UID."""
-    names = [column.name for column in PIXELS if column.rule != "drop"]
+    names = [column.name for column in (*PIXELS, *TEXT) if column.rule != "drop"]
     said = series.select(uid_udf(terms)("series_instance_uid").alias("series_instance_uid"), *names)
     return rows.drop(*names).join(said, "series_instance_uid", "left")
 

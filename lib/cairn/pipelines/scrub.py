@@ -1,8 +1,8 @@
 """`scrub`: a folder of files de-identified into another, without tables: the engine of `deidentify`, in processes.
 
 Every input is in the report, with what became of it. A file is in place whole or not at all: it is written under
-another name and then linked to its own. Until text in pixels can be removed, an image in which some is suspected is
-withheld unless the caller lets it pass.
+another name and then linked to its own. Until text in pixels can be removed, an image in which some is found or
+suspected, or into which nobody could look, is withheld unless the caller lets it pass.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ from cairn.archive.reader import EntryHandle, read_entries
 from cairn.deid.rewrite import Kept, Refused, Rewriter
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.deidentify_task import Terms, verified
-from cairn.settings import Settings
+from cairn.pipelines.pixel_task import TEXT, EntryWorker, Found, guarded
+from cairn.pixels.reader import PixelEntry
+from cairn.pixels.text.device_rules import DeviceRule
+from cairn.settings import Pixels, Settings
 from cairn.spark.progress import Progress
-from cairn.verify.known import elements_of
+from cairn.tables.burned_in_text import TEXT_SEARCH
 
 WRITTEN, SAME, WITHHELD = "written", "same", "withheld"
 REPORT = ("entry", "outcome", "code", "output", "places", "findings")
-UNEXAMINED = "DEID_PIXELS_UNEXAMINED"
+FOUND, SUSPECTED, UNEXAMINED = "DEID_PIXEL_TEXT_FOUND", "DEID_PIXEL_TEXT_SUSPECTED", "DEID_PIXELS_UNEXAMINED"
 _ENTRIES_AT_A_TIME = 64
 _PIECE = 1 << 24
-_SUSPECTED_MODALITIES = frozenset(
-    {"US", "IVUS", "SC", "OT", "XC", "ES", "GM", "SM", "OP", "OPT", "DOC", "XA", "RF", "ECG", "NM"}
-)
-_SUSPECTED_TYPES = ("SCREEN SAVE", "SCREEN_SAVE", "CSA REPORT", "DOSE_INFO", "REPORT")
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,12 @@ class ScrubWork:
         Rules, keys, opt-outs.
     output : pathlib.Path
         Where files go.
+    pixels : Pixels
+        How pixels are decoded and searched for text.
+    rules : tuple of DeviceRule
+        Device rules for burnt-in text.
     pass_pixels : bool
-        Whether images with suspected text pass, marked in the report.
+        Whether images with text, suspected or found, pass, marked in the report.
     tries : int
         How often an entry is read.
     timeout_seconds : float
@@ -92,6 +95,8 @@ class ScrubWork:
 
     terms: Terms
     output: Path
+    pixels: Pixels
+    rules: tuple[DeviceRule, ...]
     pass_pixels: bool
     tries: int
     timeout_seconds: float
@@ -102,24 +107,26 @@ class ScrubWork:
         warnings.simplefilter("ignore")  # pydicom warns about values
         rewriter = _rewriter(self.terms)
         read = read_entries(entries, whole, overlap=1, tries=self.tries, timeout_seconds=self.timeout_seconds)
-        return [
-            Outcome(entry.uri, WITHHELD, data.code)
-            if isinstance(data, EntryError)
-            else self._one(entry.uri, data, rewriter)
-            for entry, data in read
-        ]
+        with EntryWorker(self.pixels, self.rules) as worker:
+            look = guarded(worker.reading(TEXT))
+            return [
+                Outcome(entry.uri, WITHHELD, data.code)
+                if isinstance(data, EntryError)
+                else self._one(entry.uri, data, rewriter, look)
+                for entry, data in read
+            ]
 
-    def _one(self, entry: str, data: bytes, rewriter: Rewriter) -> Outcome:
+    def _one(self, entry: str, data: bytes, rewriter: Rewriter, look: Callable[[PixelEntry], Found]) -> Outcome:
         made = rewriter(data)
         if isinstance(made, Refused):
             return Outcome(entry, WITHHELD, made.code)
         if made.person in self.terms.opt_outs:
             return Outcome(entry, WITHHELD, "OPTED_OUT")
         findings = list(made.findings)
-        if suspected(data):
+        if text := text_in(data, look):
             if not self.pass_pixels:
-                return Outcome(entry, WITHHELD, "DEID_PIXEL_TEXT_SUSPECTED")
-            findings.append(UNEXAMINED)
+                return Outcome(entry, WITHHELD, text)
+            findings.append(text)
         code, places = verified(data, (), made.tobytes(), ())
         if code:
             return Outcome(entry, WITHHELD, code, places=places)
@@ -178,28 +185,28 @@ def whole(handle: EntryHandle) -> bytes:
     return b"".join(parts)
 
 
-def suspected(data: bytes) -> bool:
-    """Whether a file's header gives reason to expect text in its pixels, by what kind of image it says it is.
+class _Whole:
+    """An entry whose bytes are at hand."""
 
-    Burned In Annotation (0028,0301) decides where it is YES or NO; without it kinds of images that usually carry text
-    are suspected: ultrasound, captures of screens, endoscopy, fluoroscopy, reports as images.
-    """
-    if b"\xe0\x7f\x10\x00" not in data:
-        return False
-    said: dict[str, str] = {}
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size: int | None = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes at `offset`."""
+        return self._data[offset : offset + length]
+
+
+def text_in(data: bytes, look: Callable[[PixelEntry], Found]) -> str:
+    """Return the code of why a file must not leave with its pixels as they are; empty: nothing was found in them."""
     try:
-        for path, keyword, _, texts in elements_of(data):
-            if keyword in ("Modality", "BurnedInAnnotation", "ImageType", "SOPClassUID") and "[" not in path:
-                said[keyword] = "\\".join(texts).upper()
-    except ValueError:
-        return True
-    burned = said.get("BurnedInAnnotation", "")
-    if burned in ("YES", "NO"):
-        return burned == "YES"
-    if said.get("SOPClassUID", "").startswith("1.2.840.10008.5.1.4.1.1.7"):
-        return True
-    kinds = said.get("ImageType", "")
-    return said.get("Modality", "") in _SUSPECTED_MODALITIES or any(kind in kinds for kind in _SUSPECTED_TYPES)
+        rows = look(_Whole(data)).rows
+    except EntryError:
+        return UNEXAMINED
+    (searched,) = rows[TEXT_SEARCH.name]
+    if searched["boxes"]:
+        return FOUND
+    return SUSPECTED if searched["device_regions"] else ""
 
 
 def listed(source: str, settings: Settings) -> Iterator[Entry]:

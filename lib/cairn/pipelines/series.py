@@ -7,6 +7,7 @@ anew; rows that come out the same are not written, so both ways lead to the same
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from pyspark.sql import DataFrame
@@ -14,17 +15,21 @@ from pyspark.sql import functions as F
 
 from cairn.pipelines.primary import refresh_primary
 from cairn.pipelines.series_aggregate import series_rows, study_rows
-from cairn.pipelines.series_pixels import series_of_changed, with_pixels
+from cairn.pipelines.series_pixels import series_of_changed, with_pixels, with_text
 from cairn.spark.ledger import Run, recorded, version_read
 from cairn.spark.liveness import StageLock
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
+from cairn.tables.burned_in_text import TEXT_SEARCH
 from cairn.tables.contract import Contract
 from cairn.tables.instance import INSTANCE
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
 from cairn.tables.series import SERIES
 from cairn.tables.study import STUDY_TABLE
+
+OF_PIXELS = (PIXEL_STATISTICS, TEXT_SEARCH)
+"""Tables of the pixel stage of which series are told; they may not exist yet."""
 
 SERIES_KEY, STUDY_KEY = SERIES.key[0], STUDY_TABLE.key[0]
 
@@ -81,7 +86,7 @@ def run_series(store: Store, run: Run) -> Refreshed:
     locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
     lock = StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
     with lock, recorded(store, run):
-        sources = (INSTANCE, ARCHIVE_ENTRY, PIXEL_STATISTICS)
+        sources = (INSTANCE, ARCHIVE_ENTRY, *OF_PIXELS)
         known = {table.full_name: version_read(store, run.job, table.full_name) for table in sources}
         done = refresh(store, {name: version for name, version in known.items() if version is not None})
         run.count({field.name: getattr(done, field.name) for field in fields(done) if field.name != "seen"})
@@ -118,16 +123,20 @@ def refresh(store: Store, since: dict[str, int]) -> Refreshed:
     version = store.version(INSTANCE)
     if version is None:
         raise RuntimeError("instance has no version although it was read")
-    pixels = store.version(PIXEL_STATISTICS)
-    seen = {INSTANCE.full_name: version, ARCHIVE_ENTRY.full_name: entries, PIXEL_STATISTICS.full_name: pixels}
-    if any(since.get(name) != seen[name] for name in (INSTANCE.full_name, PIXEL_STATISTICS.full_name)):
+    seen = {INSTANCE.full_name: version, ARCHIVE_ENTRY.full_name: entries}
+    seen |= {table.full_name: store.version(table) for table in OF_PIXELS}
+    if any(since.get(table.full_name) != seen[table.full_name] for table in (INSTANCE, *OF_PIXELS)):
         instances = store.read(INSTANCE, version)
-        statistics = None if pixels is None else store.read(PIXEL_STATISTICS, pixels)
         touched = touched_keys(store, since, seen)
-        describe(store, SERIES, instances, touched, statistics)
+        describe(store, SERIES, instances, touched, {table.name: _as_seen(store, table, seen) for table in OF_PIXELS})
         describe(store, STUDY_TABLE, instances, touched)
     known = {name: number for name, number in seen.items() if number is not None}
     return Refreshed(known, changes, **_counts(store, version))
+
+
+def _as_seen(store: Store, table: Contract, seen: dict[str, int | None]) -> DataFrame | None:
+    version = seen[table.full_name]
+    return None if version is None else store.read(table, version)
 
 
 def touched_keys(store: Store, since: dict[str, int], seen: dict[str, int | None]) -> DataFrame | None:
@@ -136,14 +145,14 @@ def touched_keys(store: Store, since: dict[str, int], seen: dict[str, int | None
     All of them also when the change data since then is no longer kept.
     """
     touched = None
-    for contract in (INSTANCE, PIXEL_STATISTICS):
+    for contract in (INSTANCE, *OF_PIXELS):
         version, last = seen[contract.full_name], since.get(contract.full_name)
         if version == last:
             continue
         if version is None or last is None or last + 1 < oldest_change(store, contract):
             return None
         changes = store.changes(contract, last + 1).where(F.col("_commit_version") <= version)
-        if contract is PIXEL_STATISTICS:
+        if contract is not INSTANCE:
             keys = series_of_changed(changes, store.read(INSTANCE, seen[INSTANCE.full_name]))
         else:
             keys = changes.select(SERIES_KEY, STUDY_KEY).distinct()
@@ -164,13 +173,17 @@ def describe(
     contract: Contract,
     instances: DataFrame,
     touched: DataFrame | None,
-    statistics: DataFrame | None = None,
+    of_pixels: Mapping[str, DataFrame | None] | None = None,
 ) -> None:
     """Write the rows of `series` or `study` for the touched keys, and delete those whose instances have all gone."""
     key = contract.key[0]
 
     def make(some: DataFrame) -> DataFrame:
-        return with_pixels(series_rows(some), some, statistics) if contract is SERIES else study_rows(some)
+        if contract is not SERIES:
+            return study_rows(some)
+        told = of_pixels or {}
+        measured = with_pixels(series_rows(some), some, told.get(PIXEL_STATISTICS.name))
+        return with_text(measured, some, told.get(TEXT_SEARCH.name))
 
     if touched is not None:
         touched = touched.where(F.col(key).isNotNull()).select(key).distinct()

@@ -96,7 +96,7 @@ def series_rows(instances: DataFrame) -> DataFrame:
         {column.name: F.coalesce(F.col(column.name), F.lit(0)) for column in GEOMETRY if not column.nullable}
     )
     joined = _with_disagreements(joined, series_table.COMPARED).withColumns(_localizer())
-    joined = joined.withColumns({column.name: F.lit(None) for column in series_table.PIXELS})
+    joined = joined.withColumns({column.name: F.lit(None) for column in (*series_table.PIXELS, *series_table.TEXT)})
     return _in_contract(joined, SERIES)
 
 

@@ -1,4 +1,4 @@
-"""What the pixels of a series say together: rows of `pixel_statistics` in, pixel columns of `series` out."""
+"""What pixels say of a series: rows of `pixel_statistics` and `text_search` in, columns of `series` out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from cairn.pixels.series_features import VOLUMES, SeriesFeatures, series_features
 from cairn.spark.schema import sql_type
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
-from cairn.tables.series import PIXELS, SERIES
+from cairn.tables.series import PIXELS, SERIES, TEXT
 
 KEY = SERIES.key[0]
 MEASURES = (
@@ -50,6 +50,28 @@ def with_pixels(rows: DataFrame, instances: DataFrame, statistics: DataFrame | N
     return joined.withColumns(volumes).select(*rows.columns)
 
 
+def with_text(rows: DataFrame, instances: DataFrame, searched: DataFrame | None) -> DataFrame:
+    """Return rows of `series` with what the search for text says.
+
+    Parameters
+    ----------
+    rows, instances : DataFrame
+        As for :func:`with_pixels`.
+    searched : DataFrame or None
+        `text_search`; None before its stage has run.
+    """
+    if searched is None:
+        return rows
+    primary = instances.where(F.col("is_primary") & F.col(KEY).isNotNull()).select("uri", KEY)
+    looked = searched.where("pixels").select("uri", "boxes", "own_values").join(primary, "uri")
+    made = looked.groupBy(KEY).agg(
+        F.count("*").alias("text_looked_images"),
+        F.count_if(F.col("boxes") > 0).alias("text_images"),
+        F.count_if(F.col("own_values") > 0).alias("own_value_images"),
+    )
+    return rows.drop(*(column.name for column in TEXT)).join(made, KEY, "left").select(*rows.columns)
+
+
 def feature_rows(instances: DataFrame, statistics: DataFrame) -> DataFrame:
     """Return the pixel columns of each series; volumes in voxels, for the geometry is not known here."""
     primary = instances.where(F.col("is_primary") & F.col(KEY).isNotNull()).select("uri", KEY)
@@ -88,7 +110,7 @@ def volume_name(band: str) -> str:
 
 
 def series_of_changed(statistics: DataFrame, instances: DataFrame) -> DataFrame:
-    """Return the series and studies with an image among some changed rows of `pixel_statistics`.
+    """Return the series and studies with an image among some changed rows of `pixel_statistics` or `text_search`.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ here. All twins carry ``person_id``.
 
 import pyarrow as pa
 
+from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
 from cairn.tables.contract import Column, Contract
 from cairn.tables.instance import INSTANCE
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
@@ -68,6 +69,18 @@ DEIDENTIFIED_PIXEL_STATISTICS = twin(
     ("sop_instance_uid", "frame"),
     "one instance (frame 0), and one of its frames where there is more than one",
     "Measures of the pixels of the instances that crossed.",
+)
+DEIDENTIFIED_TEXT_SEARCH = twin(
+    TEXT_SEARCH,
+    ("sop_instance_uid",),
+    "one instance that was looked at for text",
+    "What the search for text in the pixels did, for the instances that crossed.",
+)
+DEIDENTIFIED_BURNED_IN_TEXT = twin(
+    BURNED_IN_TEXT,
+    ("sop_instance_uid", "frame", "box"),
+    "one line of text in the pixels of an instance",
+    "Where text stands in the pixels of the instances that crossed, and of what kind it is; never what it says.",
 )
 
 # fmt: off

@@ -133,6 +133,13 @@ PIXELS = (
     Column("outliers", pa.list_(pa.struct([pa.field("uri", pa.string()), pa.field("frame", pa.int32())])), "Which frames those are: entry and frame number."),
 )
 """What the pixels of its primary images say together (:mod:`cairn.pixels.series_features`)."""
+
+TEXT = (
+    Column("text_looked_images", pa.int64(), "Primary images that were looked at for burnt-in text; NULL before the pixel stage.", "keep"),
+    Column("text_images", pa.int64(), "Images of those in which text was found, in the pixels or in overlays.", "keep"),
+    Column("own_value_images", pa.int64(), "Images of those in which a value of their own header was found.", "keep"),
+)
+"""What the search for text says of its primary images."""
 # fmt: on
 
 SERIES = Contract(
@@ -141,7 +148,7 @@ SERIES = Contract(
     grain="one SeriesInstanceUID",
     key=("series_instance_uid",),
     comment="Series of primary instances: attributes, counts, geometry, and where the images disagree.",
-    columns=(*KEY_ATTRIBUTES, *COMPARED, *COUNTS, *LOCALIZER, *GEOMETRY, *PIXELS, *SAMPLED),
+    columns=(*KEY_ATTRIBUTES, *COMPARED, *COUNTS, *LOCALIZER, *GEOMETRY, *PIXELS, *TEXT, *SAMPLED),
     clustered_by=("modality", "study_date"),
     statistics=("series_instance_uid", "study_instance_uid", "patient_id"),
 )
