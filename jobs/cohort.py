@@ -75,6 +75,13 @@ def _definition(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     return definitions.load(path, lists, definitions.given_parameters(options.parameter))
 
 
+def _name(options: argparse.Namespace) -> str:
+    """Return the name of a cohort: a frozen list outlives the file of its definition."""
+    given = str(options.definition or "")
+    is_file = given.endswith((".yaml", ".yml")) or "/" in given or (CONF / "cohorts" / f"{given}.yaml").exists()
+    return given if given and not is_file else str(_definition(options).name)
+
+
 def _files(options: argparse.Namespace) -> dict[str, Path]:
     return {kind: path for kind in FILES if (path := getattr(options, kind)) is not None}
 
@@ -140,21 +147,20 @@ def _freeze(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _diff(options: argparse.Namespace) -> dict[str, object]:
-    definition = _definition(options)
+    definition = None if options.against else _definition(options)
+    name = definition.name if definition else _name(options)
     with _opened(options) as job:
         from cairn.pipelines.cohort_diff import compare, difference_lines, frozen_side, present_side
         from cairn.pipelines.cohort_freeze import find_frozen
 
-        old = frozen_side(find_frozen(job.store, definition.name, options.number))
-        other = options.against
-        new = (
-            frozen_side(find_frozen(job.store, definition.name, other))
-            if other
-            else present_side(job.store, definition)
-        )
+        old = frozen_side(find_frozen(job.store, name, options.number))
+        if definition:
+            new = present_side(job.store, definition)
+        else:
+            new = frozen_side(find_frozen(job.store, name, options.against))
         found = compare(job.store, old, new)
     print("\n".join(difference_lines(found, old, new)))
-    return {"cohort": definition.name, "from": old.label, "to": new.label, "reasons": found.reasons}
+    return {"cohort": name, "from": old.label, "to": new.label, "reasons": found.reasons}
 
 
 def _list(options: argparse.Namespace) -> dict[str, object]:
@@ -162,7 +168,7 @@ def _list(options: argparse.Namespace) -> dict[str, object]:
 
     if not options.definition:
         print("\n".join([*definition_lines(CONF / "cohorts", load_lists(options.codelists)), ""]))
-    name = _definition(options).name if options.definition else ""
+    name = _name(options) if options.definition else ""
     with _opened(options) as job:
         from cairn.pipelines.cohort_list import frozen_lines, frozen_rows, refuse_lists_that_differ
 
@@ -176,7 +182,7 @@ def _list(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _export(options: argparse.Namespace) -> dict[str, object]:
-    definition, files = _definition(options), _files(options)
+    name, files = _name(options), _files(options)
     if not files:
         why = f"export needs one of {', '.join(f'--{kind}' for kind in FILES)}"
         raise CairnError("BAD_ARGUMENTS", job="cohort", why=why, nearest="")
@@ -184,10 +190,10 @@ def _export(options: argparse.Namespace) -> dict[str, object]:
         from cairn.pipelines.cohort_export import export
         from cairn.pipelines.cohort_freeze import find_frozen
 
-        row = find_frozen(job.store, definition.name, options.number)
-        done = export(job.store, row, files)
+        row = find_frozen(job.store, name, options.number)
+        export(job.store, row, files)
     print(f"{row['cohort']}, frozen {row['cohort_version']}: " + ", ".join(str(path) for path in files.values()))
-    return {"cohort": row["cohort"], "number": row["cohort_version"], **done}
+    return {"cohort": row["cohort"], "number": row["cohort_version"], "files": list(map(str, files.values()))}
 
 
 _ACTIONS = {

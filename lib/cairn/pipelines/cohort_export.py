@@ -14,7 +14,7 @@ from pyspark.sql import Row
 from cairn.cohort.checking import Checked
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_chart import flow_chart
-from cairn.pipelines.cohort_count import Shown, counted, number, shown
+from cairn.pipelines.cohort_count import SMALL, Shown, counted, shown
 from cairn.pipelines.cohort_definition import Definition, step_words
 from cairn.pipelines.cohort_freeze import definition_of, members_of, versions_of
 from cairn.pipelines.cohort_page import page
@@ -126,7 +126,7 @@ def write_counts(
         with files[ATTRITION].open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("step", "description", "persons"))
-            writer.writerows((step, words, number(n)) for step, (words, n) in enumerate(told.steps))
+            writer.writerows((step, words, SMALL if n is None else n) for step, (words, n) in enumerate(told.steps))
     if CHART in files:
         files[CHART].write_text(flow_chart(definition.checked.cohort.title, told.steps), "utf-8")
     if PAGE in files:
