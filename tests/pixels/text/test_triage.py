@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cairn.pixels.text.glyphs import components
 from cairn.pixels.text.triage import Line, is_text, lines
 from cairn.synthetic import phantoms
 from cairn.synthetic.text_ink import PACKAGED, ink
@@ -96,6 +98,19 @@ def test_any_shape_and_content_is_taken(shape, kind, seed, samples):
     rng = np.random.default_rng(seed)
     values = rng.integers(-100 if kind[0] != "u" else 0, 100, (*shape, samples) if samples else shape).astype(kind)
     assert isinstance(lines(values), list)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 30), st.integers(1, 30)), st.floats(0.05, 0.8), st.integers(0, 2**32 - 1))
+def test_components_are_those_of_opencv(shape, share, seed):
+    rng = np.random.default_rng(seed)
+    hat = np.where(rng.random(shape) < share, rng.integers(1, 1000, shape), 0).astype(np.uint16)
+    boxes, areas, peaks, colours = components(hat, np.zeros(shape, np.float32), hat * 2, np.float32(1), np.float32(0.5))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((hat > 0).astype(np.uint8), connectivity=8)
+    expected = {(*map(int, stats[k]), int(hat[labels == k].max())) for k in range(1, count)}
+    assert {(*map(int, box), int(area), int(peak)) for box, area, peak in zip(boxes, areas, peaks, strict=True)} \
+        == expected  # fmt: skip
+    assert len(boxes) == count - 1 and np.array_equal(colours, peaks * 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

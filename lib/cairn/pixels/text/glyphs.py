@@ -18,29 +18,81 @@ TALLER = 1.9
 
 
 @_compiled
-def standing_out(hat, around, times, least, out):  # type: ignore[no-untyped-def]
-    """Mark in `out` which pixels of `hat` exceed `times` their surroundings, and `least`; return how many."""
-    count = 0
-    for y in range(hat.shape[0]):
-        for x in range(hat.shape[1]):
-            stands = hat[y, x] > around[y, x] * times and hat[y, x] > least
-            out[y, x] = stands
-            count += stands
-    return count
+def _root(parent, i):  # type: ignore[no-untyped-def]
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
 
 
 @_compiled
-def peaks_of(labels, hat, plane, count):  # type: ignore[no-untyped-def]
-    """Return how far each component stands out at most, and the value of the plane there: its colour."""
-    peaks = np.zeros(count, np.float32)
-    colours = np.zeros(count, np.float32)
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            label = labels[y, x]
-            if label and hat[y, x] > peaks[label]:
-                peaks[label] = hat[y, x]
-                colours[label] = plane[y, x]
-    return peaks, colours
+def components(hat, around, plane, times, least):  # type: ignore[no-untyped-def]
+    """Return the 8-connected components of the pixels that stand out.
+
+    Parameters
+    ----------
+    hat : numpy.ndarray
+        How far each pixel stands out of its neighbourhood, (rows, columns).
+    around : numpy.ndarray of float32
+        How far its surroundings do on average.
+    plane : numpy.ndarray
+        The pixels.
+    times, least : float32
+        A pixel stands out when its hat exceeds `times` its surroundings', and `least`.
+
+    Returns
+    -------
+    tuple
+        Boxes (components, 4): x, y, width, height; areas; peaks: the largest hat; colours: the plane's value there.
+    """
+    rows, columns = hat.shape
+    room = rows * (columns // 2 + 1)
+    start, stop = np.empty(room, np.int32), np.empty(room, np.int32)
+    line, parent = np.empty(room, np.int32), np.empty(room, np.int32)
+    peak, colour = np.empty(room, np.float32), np.empty(room, np.float32)
+    count, above, above_end = 0, 0, 0
+    for y in range(rows):
+        first = count
+        x = 0
+        while x < columns:
+            if not (hat[y, x] > around[y, x] * times and hat[y, x] > least):
+                x += 1
+                continue
+            start[count], line[count], parent[count], peak[count] = x, y, count, 0
+            while x < columns and hat[y, x] > around[y, x] * times and hat[y, x] > least:
+                if hat[y, x] > peak[count]:
+                    peak[count], colour[count] = hat[y, x], plane[y, x]
+                x += 1
+            stop[count] = x
+            while above < above_end and stop[above] < start[count]:
+                above += 1
+            other = above
+            while other < above_end and start[other] <= stop[count]:
+                one, two = _root(parent, other), _root(parent, count)
+                parent[max(one, two)] = min(one, two)
+                other += 1
+            count += 1
+        above, above_end = first, count
+    number = np.full(count, -1, np.int32)
+    made = 0
+    for i in range(count):
+        if _root(parent, i) == i:
+            number[i] = made
+            made += 1
+    boxes = np.empty((made, 4), np.int32)
+    areas = np.zeros(made, np.int32)
+    peaks, colours = np.zeros(made, np.float32), np.zeros(made, np.float32)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = columns, rows, 0, 0
+    for i in range(count):
+        k = number[_root(parent, i)]
+        boxes[k, 0], boxes[k, 1] = min(boxes[k, 0], start[i]), min(boxes[k, 1], line[i])
+        boxes[k, 2], boxes[k, 3] = max(boxes[k, 2], stop[i]), max(boxes[k, 3], line[i] + 1)
+        areas[k] += stop[i] - start[i]
+        if peak[i] > peaks[k]:
+            peaks[k], colours[k] = peak[i], colour[i]
+    boxes[:, 2] -= boxes[:, 0]
+    boxes[:, 3] -= boxes[:, 1]
+    return boxes, areas, peaks, colours
 
 
 @_compiled

@@ -15,8 +15,9 @@ from cairn.pixels.text.triage import UNEVEN, Line, Plane, is_text, lines
 READ_FROM, SHORT_FROM = 0.5, 0.8
 """A reading with less confidence is no proof of text by itself; the latter for one or two characters."""
 
-LEAST_LARGE, LARGE_SHARE = 20, 0.1
-"""One or two characters are no text when they are higher than this, pixels, and than this share of the image."""
+LEAST_LARGE, LARGE_SHARE, WORD_SHARE = 20, 0.1, 0.25
+"""One or two characters are no text when they are higher than this, pixels, and than this share of the image's smaller
+side; fewer than six when they are higher than the latter share."""
 
 HARDLY = 0.3
 """A reading with less confidence is no text either where the triage saw glyphs: scales and test patterns are such."""
@@ -95,10 +96,11 @@ def _hardly_readable(reading: Reading) -> bool:
 
 
 def _plausible(outline: Outline, reading: Reading, shape: tuple[int, ...]) -> bool:
-    """Whether so few characters may fill so large a box: a marker is small beside the image."""
+    """Whether so few characters may fill so large a box: a marker is small beside the image, and so is a word."""
     _, _, width, height = outline.box()
-    few = sum(c.isalnum() for c in reading.text) < 3
-    return not few or min(width, height) <= max(LEAST_LARGE, LARGE_SHARE * min(shape[:2]))
+    characters = sum(c.isalnum() for c in reading.text)
+    share = LARGE_SHARE if characters < 3 else WORD_SHARE if characters < 6 else 1.0
+    return min(width, height) <= max(LEAST_LARGE, share * min(shape[:2]))
 
 
 def _proven(outline: Outline, reading: Reading, clear: Sequence[Line], shape: tuple[int, ...]) -> bool:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cairn.pixels.text.glyphs import chained, peaks_of, standing_out
+from cairn.pixels.text.glyphs import chained, components
 
 STROKE = 7
 """Strokes narrower than this stand out, pixels."""
@@ -147,26 +147,14 @@ def _lines_of(plane: np.ndarray, dark: bool, scale: int, least: int) -> list[Lin
     kernel = np.ones((STROKE, STROKE), np.uint8)
     hat = cv2.morphologyEx(plane, cv2.MORPH_BLACKHAT if dark else cv2.MORPH_TOPHAT, kernel)
     around = cv2.boxFilter(hat, cv2.CV_32F, (AROUND, AROUND), borderType=cv2.BORDER_REPLICATE)
-    out = np.empty(hat.shape, np.uint8)
     lowest = np.float32(0.5 if hat.dtype != np.float32 else 1e-12)
-    if standing_out(hat, around, np.float32(TIMES), lowest, out) < least * LOWEST:
+    boxes, areas, peaks, colours = components(hat, around, plane, np.float32(TIMES), lowest)
+    if len(boxes) < least:
         return []
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(out, connectivity=8, ltype=cv2.CV_32S)
-    if count <= least:
-        return []
-    peaks, colours = peaks_of(labels, hat, plane, count)
     made: list[Line] = []
     for upright in (True, False):
-        boxes = stats[1:, :4] if upright else stats[1:, [1, 0, 3, 2]]
-        rows = chained(
-            np.ascontiguousarray(boxes, np.int32),
-            np.ascontiguousarray(stats[1:, 4]),
-            peaks[1:],
-            colours[1:],
-            LOWEST,
-            HIGHEST,
-            least,
-        )
+        turned = boxes if upright else np.ascontiguousarray(boxes[:, [1, 0, 3, 2]])
+        rows = chained(turned, areas, peaks, colours, LOWEST, HIGHEST, least)
         for row in rows:
             x, y, width, height, glyphs = (int(value) for value in row[:5])
             if not upright:
