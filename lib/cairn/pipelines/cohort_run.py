@@ -7,12 +7,14 @@ steps are counted; the sets are not kept, since each is read about once and hold
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -116,7 +118,7 @@ def carried_out(store: Store, steps: Sequence[Step], versions: Mapping[str, int]
     """
     frames: dict[str, DataFrame] = {}
     read = dict(versions) if versions is not None else current_versions(store, tables_of(step.sql for step in steps))
-    session.register(store.spark, store.settings)
+    ready(store)
     try:
         for step in steps:
             frame = store.spark.sql(pinned(step.sql, read))
@@ -132,10 +134,20 @@ def carried_out(store: Store, steps: Sequence[Step], versions: Mapping[str, int]
                 frame.unpersist()
 
 
+def ready(store: Store) -> None:
+    """Make the tables known by name, and keep pyspark from logging a failed query with its whole message.
+
+    Such a message may quote values; what it means is told by a code (:func:`coded`).
+    """
+    session.register(store.spark, store.settings)
+    PySparkLogger.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
+
+
 def coded(fault: PySparkException | Py4JJavaError) -> CairnError | None:
     """Return what a fault of Spark means to who asked for a cohort, None when it is not theirs to mend."""
     if isinstance(fault, PySparkException) and (fault.getCondition() or "").startswith("UNRESOLVED_COLUMN"):
-        return CairnError("COHORT_COLUMN", column=(fault.getMessageParameters() or {}).get("objectName", ""))
+        name = (fault.getMessageParameters() or {}).get("objectName", "")
+        return CairnError("COHORT_COLUMN", column=name.rpartition(".")[2].strip("`"))
     # A fault of a task comes as its text alone.
     gone = ("[DELTA_VERSION_NOT_FOUND", "[FAILED_READ_FILE.FILE_NOT_EXIST]")
     return CairnError("COHORT_VERSION_GONE") if any(condition in str(fault) for condition in gone) else None

@@ -14,8 +14,7 @@ from cairn.cohort.sql import condition_sql
 from cairn.cohort.vocabulary import LEVEL, words
 from cairn.pipelines.cohort_count import NOTE, number, shown_of, shown_parts
 from cairn.pipelines.cohort_definition import pinned, table_lines
-from cairn.pipelines.cohort_run import Persons, coded, current_versions
-from cairn.spark import session
+from cairn.pipelines.cohort_run import Persons, coded, current_versions, ready
 from cairn.spark.store import Store
 
 NONE = "(none)"
@@ -79,7 +78,7 @@ def word_counts(store: Store, name: str | None = None) -> list[WordCount]:
     table = f"deidentified.{LEVEL}"
     text = f"SELECT {outer} FROM (SELECT person_id, {inner} FROM {table} t GROUP BY person_id) q"
     versions = current_versions(store, [LEVEL])
-    session.register(store.spark, store.settings)
+    ready(store)
     try:
         (row,) = store.spark.sql(pinned(text, versions)).collect()
     except PySparkException as fault:
