@@ -1,14 +1,17 @@
-"""The pixel stage on tables: text, parts that are redone alone, decoders that crash and hang."""
+"""The pixel stage on tables: text, parts redone alone, decoders that crash and hang, a run killed and resumed."""
 
 from __future__ import annotations
 
 import csv
 import datetime
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pixel_kill
 import pytest
 from made_world import clock
 from pixel_sample import InMemory, made_file
@@ -176,6 +179,26 @@ def plain(rows: dict[str, list[dict]]) -> dict[str, list[dict]]:
         name: sorted(({k: v for k, v in row.items() if k != "run"} for row in some), key=str)
         for name, some in rows.items()
     }
+
+
+def test_killed_between_two_tables_and_run_again(small, tmp_path):
+    store = small.job.store
+    before = {contract.name: plain(small.rows(contract)) for contract in TABLES}
+    for contract in (PIXEL_STATISTICS, TEXT_SEARCH):
+        store.spark.sql(f"UPDATE {contract.full_name} SET algorithm_version = 0")
+    command = [sys.executable, pixel_kill.__file__, store.settings.warehouse.root, str(tmp_path)]
+    killed = subprocess.run(command, capture_output=True, timeout=900, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert {name: plain_of(small, contract) for name, contract in BY_NAME.items()} != before, "it died too early"
+    small.run()
+    assert {name: plain_of(small, contract) for name, contract in BY_NAME.items()} == before
+
+
+BY_NAME = {contract.name: contract for contract in TABLES}
+
+
+def plain_of(small: Small, contract) -> dict[str, list[dict]]:  # type: ignore[no-untyped-def]
+    return plain(small.rows(contract))
 
 
 def test_a_file_that_has_gone_leaves_no_text(small):
