@@ -18,7 +18,7 @@ def box(rectangle, confidence=0.9, text="A"):
 
 
 def line(x, y, width, height, upright=True):
-    return Line(x, y, width, height, 4, upright, False, 0.0, 0.0, 100.0)
+    return Line(x, y, width, height, 4, upright, False, 0.0, 0.0, 100.0, 200.0)
 
 
 def mask(rectangles):

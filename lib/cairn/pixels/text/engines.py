@@ -41,6 +41,8 @@ class Reading:
 class Engine(Protocol):
     """What detects and reads text."""
 
+    name: str
+
     def outlines(self, picture: Picture, hints: Sequence[tuple[int, int, int, int]] = ()) -> list[Outline]:
         """Return where text is; `hints` are places where it may be."""
 

@@ -130,8 +130,8 @@ def chained(boxes, areas, peaks, colours, lowest, highest, least):  # type: igno
 
     Returns
     -------
-    numpy.ndarray of float64, shape (lines, 8)
-        x, y, width, height, glyphs, spread of the colours, spread of the heights, mean peak.
+    numpy.ndarray of float64, shape (lines, 9)
+        x, y, width, height, glyphs, spread of the colours, spread of the heights, mean peak, median colour.
     """
     order = np.argsort(boxes[:, 0])
     kept = np.empty(order.size, np.int64)
@@ -153,7 +153,7 @@ def chained(boxes, areas, peaks, colours, lowest, highest, least):  # type: igno
             if before[j] < 0 and _neighbours(a, b):
                 after[i], before[j] = j, i
                 break
-    lines = np.empty((count, 8), np.float64)
+    lines = np.empty((count, 9), np.float64)
     made = 0
     for i in range(count):
         if before[i] >= 0:
@@ -183,5 +183,6 @@ def chained(boxes, areas, peaks, colours, lowest, highest, least):  # type: igno
         lines[made, 5] = (own[n - 1 - n // 8] - own[n // 8]) / max(stands / n, 1e-12)
         lines[made, 6] = (tall[n - 1 - n // 8] - tall[n // 8]) / tall.mean()
         lines[made, 7] = stands / n
+        lines[made, 8] = own[n // 2]
         made += 1
     return lines[:made]

@@ -51,6 +51,7 @@ def search(values: Plane, windows: Sequence[tuple[float, float]], engine: Engine
     boxes = merged(boxes)
     left = [line for line in runs if (is_text(line) or _short(line)) and not _known(line, boxes)]
     boxes += read_lines(values, left, engine, frame)
+    boxes += [_unread(line, engine, frame) for line in _of_the_same_ink(runs, boxes)]
     boxes = merged([grown(box, runs) for box in boxes])
     rows, columns = values.shape[:2]
     return [_with_margin(box, rows, columns) for box in sorted(boxes, key=lambda b: (b.y, b.x))]
@@ -115,6 +116,31 @@ def _proven(outline: Outline, reading: Reading, clear: Sequence[Line], shape: tu
 def _short(line: Line) -> bool:
     """Whether a run is worth reading where text is: three glyphs of one colour."""
     return line.glyphs >= 3 and line.spread < 0.1 and line.uneven <= UNEVEN
+
+
+def _of_the_same_ink(runs: Sequence[Line], boxes: Sequence[TextBox]) -> list[Line]:
+    """Return short runs that nobody read, drawn in the very colour of text that was: one program wrote both.
+
+    Marks of a scale are as alike in colour, and in size as well, which glyphs are not.
+    """
+    written = [line for line in runs if line.glyphs > 3 and _known(line, boxes)]
+    return [
+        line
+        for line in runs
+        if _short(line) and line.uneven > 0.05 and not _known(line, boxes)
+        and any(_same_ink(line, other) for other in written)
+    ]  # fmt: skip
+
+
+def _same_ink(one: Line, other: Line) -> bool:
+    high, low = sorted((min(one.width, one.height), min(other.width, other.height)), reverse=True)
+    same_way = one.upright == other.upright and one.dark == other.dark
+    return same_way and abs(one.colour - other.colour) <= 0.01 * one.peak and high <= 2 * low
+
+
+def _unread(line: Line, engine: Engine, frame: int) -> TextBox:
+    place = (line.x, line.y, line.width, line.height)
+    return TextBox(frame, frame, *place, text="", confidence=0.0, engine=engine.name)
 
 
 def _known(line: Line, boxes: Sequence[TextBox]) -> bool:

@@ -61,6 +61,8 @@ class Line:
         How much their heights differ, as a share of the mean height.
     peak : float
         How far they stand out, stored units.
+    colour : float
+        Their value, stored units.
     """
 
     x: int
@@ -73,6 +75,7 @@ class Line:
     spread: float
     uneven: float
     peak: float
+    colour: float
 
 
 def is_text(line: Line, suspect: bool = False) -> bool:
@@ -159,7 +162,7 @@ def _lines_of(plane: np.ndarray, dark: bool, scale: int, least: int) -> list[Lin
             x, y, width, height, glyphs = (int(value) for value in row[:5])
             if not upright:
                 x, y, width, height = y, x, height, width
-            spread, uneven, peak = (float(value) for value in row[5:])
+            spread, uneven, peak, colour = (float(value) for value in row[5:])
             box = (x * scale, y * scale, width * scale, height * scale)
-            made.append(Line(*box, glyphs, upright, dark, spread, uneven, peak))
+            made.append(Line(*box, glyphs, upright, dark, spread, uneven, peak, colour))
     return made
