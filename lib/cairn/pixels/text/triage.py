@@ -32,8 +32,9 @@ LOWEST, HIGHEST = 5, 48
 LEAST_GLYPHS = 4
 """Fewest components of a line."""
 
-UNEVEN = 0.62
-"""Heights of a line's glyphs differ by no more than this share of their mean: capitals beside lower case do."""
+UNEVEN, MOST_UNEVEN = 0.62, 0.9
+"""Heights of a line's glyphs differ by no more than this share of their mean: capitals beside lower case do; the latter
+for long lines of one colour."""
 
 HALVED_FROM = 640
 """Images with a longer side are looked at in half size as well, for text up to twice as high, and so on."""
@@ -88,7 +89,8 @@ def is_text(line: Line, suspect: bool = False) -> bool:
     suspect : bool
         Whether text is likelier than elsewhere, so that less is enough.
     """
-    if line.uneven > UNEVEN:
+    long_and_alike = line.glyphs >= 8 and line.spread < 0.1
+    if line.uneven > (MOST_UNEVEN if long_and_alike else UNEVEN):
         return False
     if line.glyphs >= 8:
         return line.spread <= 0.55
