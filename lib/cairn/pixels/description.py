@@ -330,28 +330,50 @@ def _rescales(values: _Values, buf: np.ndarray, place: int) -> tuple[Rescale, ..
 _DEFLATED, _INFLATED = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 
 
-def _functional_groups(buf: np.ndarray, place: int) -> tuple[Rescale, ...]:
-    """Return the lines of the Pixel Value Transformation functional group (PS3.3 C.7.6.16.2.9)."""
-    groups = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+def header_dataset(buf: np.ndarray, place: int, wanted: list[str]) -> Dataset | None:
+    """Return some elements of a header, read by pydicom; for sequences, which the compiled walk does not enter.
+
+    Parameters
+    ----------
+    buf : numpy.ndarray of uint8
+        The entry's first bytes; of a deflated entry with its dataset inflated.
+    place : int
+        Where the header ends.
+    wanted : list of str
+        Keywords.
+
+    Returns
+    -------
+    pydicom.dataset.Dataset or None
+        None when pydicom cannot read it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Of a deflated entry the inflated bytes are here, and the file meta still says deflated.
             header = buf[:place].tobytes().replace(_DEFLATED, _INFLATED, 1)
-            dataset = dcmread(io.BytesIO(header), force=True, specific_tags=list(groups))
+            return dcmread(io.BytesIO(header), force=True, specific_tags=list(wanted))
+    except _UNREADABLE:
+        return None
+
+
+_UNREADABLE = (
+    ValueError, TypeError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, OSError, zlib.error,
+)  # fmt: skip
+
+
+def _functional_groups(buf: np.ndarray, place: int) -> tuple[Rescale, ...]:
+    """Return the lines of the Pixel Value Transformation functional group (PS3.3 C.7.6.16.2.9)."""
+    groups = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+    dataset = header_dataset(buf, place, groups)
+    if dataset is None:
+        return ()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             shared = [_line(item) for item in dataset.get(groups[0]) or ()]
             own = [_line(item) for item in dataset.get(groups[1]) or ()]
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        EOFError,
-        OverflowError,
-        NotImplementedError,
-        OSError,
-        zlib.error,
-    ):
+    except _UNREADABLE:
         return ()  # a broken sequence costs the real-world units, not the pixels
     if own and all(own):
         lines = [line for line in own if line is not None]

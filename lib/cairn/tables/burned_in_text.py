@@ -40,6 +40,7 @@ BURNED_IN_TEXT = Contract(
         Column("engine", _TEXT, "Who read it: ppocr-v4, tesseract.", "keep", nullable=False),
         Column("category", _TEXT, "own_value (of the file's own header), date, number, laterality, measurement, annotation, other.", "keep", nullable=False),
         Column("plane", _TEXT, "Where it stands: pixels, overlay 6000 …, bit 15 … (an unused bit of the pixels).", "keep", nullable=False),
+        Column("in_ultrasound_region", _FLAG, "Whether it stands in a region that the header calls echoes, trace or spectrum (0018,6011); NULL: it names none.", "keep"),
         *_IDENTITY,
         Column("run", _TEXT, "Run that wrote the row.", nullable=False),
     ),

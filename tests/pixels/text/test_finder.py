@@ -105,6 +105,25 @@ def test_a_device_rule(engine):
     assert looked(slice_file(ManufacturerModelName="Y"), engine, [rule]).rule is None
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"])
+def test_text_in_an_ultrasound_region_is_told_from_text_beside_it(syntax, engine):
+    frame = frame_with("MACDONALD CATRIONA", at=(8, 20))
+    frame[100:130] = frame_with("DIST 12.5 mm", rows=30, at=(5, 20))
+    region = pydicom.Dataset()
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 0, 40
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 319, 159
+    broken = pydicom.Dataset()
+    broken.RegionLocationMinX0 = 5
+    dataset = pydicom.dcmread(io.BytesIO(made_file(frame, Modality="US")))
+    dataset.SequenceOfUltrasoundRegions = [region, broken]
+    dataset.file_meta.TransferSyntaxUID = syntax
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    boxes = looked(out.getvalue(), engine).boxes
+    assert [(box.text[:4], box.in_ultrasound_region) for box in boxes] == [("MACD", False), ("DIST", True)]
+    assert {box.in_ultrasound_region for box in looked(made_file(frame, Modality="US"), engine).boxes} == {None}
+
+
 def test_own_values_are_told_from_others(engine):
     frame = frame_with("MACDONALD CATRIONA")
     frame[100:130] = frame_with("THOMSON JEAN", rows=30, at=(5, 20))

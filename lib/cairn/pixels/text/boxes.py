@@ -37,6 +37,8 @@ class TextBox:
         See :mod:`cairn.pixels.text.category`.
     plane : str
         :data:`PIXELS`, ``overlay 6000`` …, ``bit 15`` …
+    in_ultrasound_region : bool or None
+        Whether its middle lies in a region that the header calls echoes, trace or spectrum; None: it names none.
     """
 
     frame: int
@@ -50,6 +52,7 @@ class TextBox:
     engine: str
     category: str = ""
     plane: str = PIXELS
+    in_ultrasound_region: bool | None = None
 
     @property
     def rectangle(self) -> Rectangle:
@@ -80,6 +83,12 @@ def around(one: Rectangle, other: Rectangle) -> Rectangle:
 def covered(rectangle: Rectangle, others: Iterable[Rectangle]) -> float:
     """Return the largest share of a rectangle that lies in one of the others."""
     return max((shared(rectangle, other) for other in others), default=0) / max(1, area(rectangle))
+
+
+def middle_within(rectangle: Rectangle, others: Iterable[Rectangle]) -> bool:
+    """Whether a rectangle's middle lies in one of the others."""
+    x, y = rectangle[0] + rectangle[2] / 2, rectangle[1] + rectangle[3] / 2
+    return any(left <= x < left + width and top <= y < top + height for left, top, width, height in others)
 
 
 def clipped(rectangle: Rectangle, rows: int, columns: int, margin: int = 0) -> Rectangle:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cairn.dicom.dictionary import keywords
-from cairn.pixels.description import PixelDescription
+from cairn.pixels.description import PixelDescription, header_dataset
 from cairn.pixels.text.device_rules import CLEAN, REGIONS, SUSPECT, DeviceRule, keywords_of
 from cairn.pixels.text.header_values import HeaderValues, said
 
@@ -29,6 +29,7 @@ OWN = (
     "Modality", "BurnedInAnnotation", "ImageType", "ConversionType", "WindowCenter", "WindowWidth", "SOPClassUID",
     "Rows", "Columns", "RescaleSlope", "RescaleIntercept",
 )  # fmt: skip
+_REGIONS_TAG = 0x00186011
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 OVERLAY_ELEMENTS = (0x0010, 0x0011, 0x0050, 0x0100, 0x0102, 0x3000)
 MOST_WINDOWS = 3
@@ -76,6 +77,9 @@ class Evidence:
         The header's windows in stored values.
     overlays : tuple of Overlay
         Its overlay planes.
+    ultrasound_regions : tuple of (x, y, width, height)
+        Where the Sequence of Ultrasound Regions (PS3.3 C.8.5.5) says that echoes, traces and spectra stand: what is
+        written about the patient stands outside of them.
     """
 
     reasons: list[str] = field(default_factory=list)
@@ -84,6 +88,7 @@ class Evidence:
     regions: tuple[tuple[int, int, int, int], ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
     overlays: tuple[Overlay, ...] = ()
+    ultrasound_regions: tuple[tuple[int, int, int, int], ...] = ()
 
 
 class EvidenceReader:
@@ -100,7 +105,7 @@ class EvidenceReader:
         known = keywords()
         self._names = {name: known[name][0] for name in {*OWN, *keywords_of(rules)}}
         overlays = [group << 16 | element for group in OVERLAY_GROUPS for element in OVERLAY_ELEMENTS]
-        self._tags = [*self._names.values(), *overlays]
+        self._tags = [*self._names.values(), *overlays, _REGIONS_TAG]
 
     def __call__(self, buf: np.ndarray, form: int, described: PixelDescription) -> Evidence:
         """Return what the header in `buf` says; see :class:`~cairn.pixels.text.header_values.HeaderValues`."""
@@ -112,6 +117,8 @@ class EvidenceReader:
             if rule.holds(header):
                 self._apply(rule, evidence)
         evidence.overlays = _overlays(values)
+        if values.has(_REGIONS_TAG):
+            evidence.ultrasound_regions = _ultrasound_regions(buf, described.value_at)
         return evidence
 
     def _apply(self, rule: DeviceRule, evidence: Evidence) -> None:
@@ -155,6 +162,18 @@ def _windows(
             ends = sorted((end - intercept) / slope for end in (centre - width / 2, centre + width / 2))
             made.append((ends[0], ends[1]))
     return tuple(made)
+
+
+def _ultrasound_regions(buf: np.ndarray, place: int) -> tuple[tuple[int, int, int, int], ...]:
+    dataset = header_dataset(buf, place, ["SequenceOfUltrasoundRegions"])
+    found = []
+    for item in (dataset.get("SequenceOfUltrasoundRegions") if dataset is not None else None) or ():
+        corners = [item.get(f"RegionLocation{name}") for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+        if all(isinstance(corner, int) for corner in corners):
+            left, top, right, below = corners
+            if right > left and below > top:
+                found.append((left, top, right - left + 1, below - top + 1))
+    return tuple(found)
 
 
 def _overlays(values: HeaderValues) -> tuple[Overlay, ...]:

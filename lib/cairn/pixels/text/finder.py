@@ -16,7 +16,7 @@ import numpy as np
 
 from cairn.pixels.description import PixelDescription
 from cairn.pixels.frames import Frame
-from cairn.pixels.text.boxes import Rectangle, TextBox, clipped, covered
+from cairn.pixels.text.boxes import Rectangle, TextBox, clipped, covered, middle_within
 from cairn.pixels.text.category import OWN_VALUE, OwnValues, category, own_values
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.pixels.text.engines import Engine, PaddleEngine
@@ -267,6 +267,8 @@ class _Look:
         result = self._result
         result.evidence = tuple(self._reasons)
         boxes = [*self._ended, *(known.box for known in self._known)]
+        if regions := self._evidence.ultrasound_regions:
+            boxes = [replace(box, in_ultrasound_region=middle_within(box.rectangle, regions)) for box in boxes]
         result.boxes = sorted(boxes, key=lambda box: box.frame)
         return result
 

@@ -40,7 +40,17 @@ def search_row(described: PixelDescription | None, result: TextResult) -> Row:
 
 def box_rows(described: PixelDescription | None, result: TextResult) -> list[Row]:
     """Return the rows of ``burned_in_text`` without ``uri``, ``content_version`` and ``run``."""
-    names = ("frame", "last_frame", *REGION, "text", "confidence", "engine", "category", "plane")
+    names = (
+        "frame",
+        "last_frame",
+        *REGION,
+        "text",
+        "confidence",
+        "engine",
+        "category",
+        "plane",
+        "in_ultrasound_region",
+    )
     return [
         {**identity(described), "box": number, **{name: getattr(box, name) for name in names}}
         for number, box in enumerate(result.boxes, start=1)
