@@ -16,11 +16,13 @@ from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.job import Job
 from cairn.pipelines.verify import Leak, texts_in, verify
 from cairn.tables.crossing import CROSSING
+from cairn.tables.deidentified import DEIDENTIFIED_BURNED_IN_TEXT
 from cairn.tables.instance import INSTANCE
 
 PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
 PLANTED_IN = {"instance": "study_description", "report_text": "text", "pixel_statistics": "photometric_interpretation",
-              "series": "series_description", "study": "study_description"}  # fmt: skip
+              "series": "series_description", "study": "study_description", "text_search": "device_rule",
+              "burned_in_text": "engine"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,7 @@ def test_a_clean_zone_passes_and_a_planted_leak_is_found_named_and_withheld(zone
     surname = world.store.read(INSTANCE).where(F.col("uri") == uri).first()["patient_name"].split("^")[0]
     uid = world.store.read(INSTANCE).where(F.col("uri") == uri).first()["sop_instance_uid"]
     person_id = terms.pseudonyms().person(person)
+    _write_a_box(world, person_id)
     rows = {contract.name: world.store.read(contract).count() for contract in TWINS}
     for contract in TWINS:
         column = PLANTED_IN[contract.name]
@@ -59,6 +62,16 @@ def test_a_clean_zone_passes_and_a_planted_leak_is_found_named_and_withheld(zone
         contract.name: rows[contract.name] - world.store.read(contract).count() for contract in TWINS
     } == dict.fromkeys(rows, 1)
     assert all(isinstance(leak, Leak) for leak in found)
+
+
+def _write_a_box(world: World, person_id: str) -> None:
+    """Give the person a line of text in the zone: the made-up archive's small images hold none."""
+    names = "person_id, sop_instance_uid, frame, box, last_frame, x, y, width, height, confidence, engine, category"
+    names += ", plane, algorithm_version"
+    world.store.spark.sql(
+        f"INSERT INTO delta.`{world.store.location(DEIDENTIFIED_BURNED_IN_TEXT)}` ({names}) "
+        f"VALUES ('{person_id}', '2.25.1', 1, 1, 1, 0, 0, 9, 9, 0.5D, 'ppocr-v4', 'other', 'pixels', 1)"
+    )
 
 
 def _somebody(world: World) -> tuple[str, str]:
