@@ -157,11 +157,11 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "find-text tells where; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "DEID_PIXEL_TEXT_SUSPECTED": Condition(
-        "A device rule says that images of this kind have text in their pixels, though none was found.",
+        "The header, or a device rule, says that there is text in the pixels, though none was found.",
         "Have the pixels examined; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "DEID_PIXELS_UNEXAMINED": Condition(
-        "The image's pixels could not be decoded, so nobody looked for text in them.",
+        "Not all of the image's pixels could be decoded or were looked at, so nobody knows of text in them.",
         "Have them examined before the file leaves; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "OPTED_OUT": Condition("The person has opted out; the entry stays.", "Nothing to do."),

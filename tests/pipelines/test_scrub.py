@@ -8,9 +8,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pydicom
 import pytest
+from pixel_sample import made_file
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from cairn.deid.keys import make_key
 from cairn.deid.profile import load_profile
@@ -25,6 +29,7 @@ from cairn.synthetic.text_set import made_text_image
 from cairn.verify.search import search_folder
 
 PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
 FILES = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "JPEG2000.dcm", "SC_rgb_jpeg_gdcm.dcm", "rtdose.dcm")
 
 
@@ -107,6 +112,24 @@ def test_images_with_text_pass_only_when_told_and_are_marked(source: Path, tmp_p
     marked = {row["entry"].rsplit("/", 1)[-1]: row["findings"] for row in rows if ".zip" not in row["entry"]}
     for name in ("ultrasound.dcm", "overlay.dcm", "undecodable.dcm"):
         assert codes[name] in marked[name], name
+
+
+def test_a_header_that_says_so_and_frames_that_nobody_saw_are_reason_enough(tmp_path: Path) -> None:
+    pixels = Settings().pixels
+    frame = np.zeros((64, 64), np.uint8)
+    good = imagecodecs.jpegls_encode(frame)
+    frames = encapsulate([good, b"\xff\xd8" + bytes(60), good])
+    several = {"rows": 64, "columns": 64, "bits_allocated": 8}
+    cases = {
+        "": made_file(frame),
+        "DEID_PIXEL_TEXT_SUSPECTED": made_file(frame, BurnedInAnnotation="YES"),
+        "DEID_PIXELS_UNEXAMINED": made_file(frames, JPEG_LS, frames=3, **several),
+    }
+    with EntryWorker(pixels, ()) as worker:
+        look = guarded(worker.reading(TEXT))
+        assert {code: text_in(data, look) for code, data in cases.items()} == {code: code for code in cases}
+        slide = made_file(np.zeros((70, 32, 32), np.uint8), frames=70, SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
+        assert text_in(slide, look) == "DEID_PIXELS_UNEXAMINED"  # a part of its frames was looked at
 
 
 def test_a_device_rule_that_holds_is_reason_enough(source: Path, tmp_path: Path, terms: Terms) -> None:

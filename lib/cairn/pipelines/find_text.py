@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import logging
-import multiprocessing
 import os
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,8 +21,8 @@ from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.listing import open_roots
 from cairn.archive.reader import read_entries
 from cairn.errors import CairnError, EntryError
-from cairn.pipelines.pixel_task import TEXT, EntryWorker, Found, guarded
-from cairn.pipelines.scrub import chunks, listed
+from cairn.pipelines.folder import in_processes, listed, silence_pydicom
+from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.settings import Pixels, Settings
 from cairn.spark.progress import Progress
@@ -81,17 +77,15 @@ class FindTextWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[Looked]:
         """Look at some entries."""
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-        warnings.simplefilter("ignore")  # pydicom warns about values
-        with EntryWorker(self.settings, self.rules) as worker:
-            read = read_entries(
-                entries,
-                guarded(worker.reading(TEXT)),
-                overlap=1,
-                tries=self.settings.tries,
-                timeout_seconds=self.settings.timeout_seconds,
-            )
-            return [looked(entry.uri, found) for entry, found in read]
+        silence_pydicom()
+        read = read_entries(
+            entries,
+            guarded(entry_worker(self.settings, self.rules).reading(TEXT)),
+            overlap=1,
+            tries=self.settings.tries,
+            timeout_seconds=self.settings.timeout_seconds,
+        )
+        return [looked(entry.uri, found) for entry, found in read]
 
 
 def looked(uri: str, found: Found | EntryError) -> Looked:
@@ -174,12 +168,7 @@ def _all_looked(entries: Sequence[Entry], work: FindTextWork, processes: int) ->
             yield Looked({"path": entry.uri, "outcome": UNREADABLE, "code": entry.code}, [])
         elif entry.kind == "container":
             yield Looked({"path": entry.uri, "outcome": CONTAINER}, [])
-    readable = [entry for entry in entries if entry.kind != "container" and not entry.code]
-    # A fork would share the parent's threads' locks.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        for some in [pool.submit(work, chunk) for chunk in chunks(readable)]:
-            yield from some.result()
+    yield from in_processes(entries, work, processes)
 
 
 @contextlib.contextmanager

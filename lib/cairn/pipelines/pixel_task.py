@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import pyarrow as pa
 
@@ -101,6 +101,12 @@ class EntryWorker:
     def __exit__(self, *fault: object) -> None:
         for reader in self._readers.values():
             reader.close()
+
+
+@cache
+def entry_worker(settings: Pixels, rules: tuple[DeviceRule, ...]) -> EntryWorker:
+    """Return this process's worker: made once, for it loads models and keeps decoders; it ends with the process."""
+    return EntryWorker(settings, rules)
 
 
 @dataclass(frozen=True)

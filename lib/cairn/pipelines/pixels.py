@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cairn.pipelines.headers import RETRIED
-from cairn.pipelines.pixel_task import MEASURED, PARTS, STAGE, STATISTICS, TEXT, PixelWork, versions
+from cairn.pipelines.pixel_task import MEASURED, PARTS, STAGE, STATISTICS, TABLES, TEXT, PixelWork, versions
 from cairn.pixels.rows import ALGORITHM_VERSION
 from cairn.pixels.text.device_rules import DeviceRule, load_device_rules
 from cairn.pixels.text.engines import check_engines
@@ -30,7 +30,6 @@ from cairn.tables.quarantine import QUARANTINE
 RULES = Path(__file__).resolve().parents[3] / "conf" / "device_rules.yaml"
 """Device rules that come with Cairn."""
 
-TABLES = (PIXEL_STATISTICS, TEXT_SEARCH, BURNED_IN_TEXT, QUARANTINE)
 PARTS_OF = {STATISTICS: (PIXEL_STATISTICS,), TEXT: (TEXT_SEARCH, BURNED_IN_TEXT)}
 
 
@@ -74,12 +73,12 @@ def read_pixels(store: Store, run: Run, scratch: Folder, stream: TextIO) -> Run:
     rules = device_rules(store.settings.pixels)
     check_engines(store.settings.pixels.text_engines)
     ensure_compiled(stream)
-    store.ensure(*TABLES)
+    store.ensure(*TABLES, QUARANTINE)
     run.count({"gone": forget_gone(store)})
     stage = Stage(
         name=STAGE,
         work=PixelWork(store.settings.pixels, rules, run.id),
-        targets=TABLES,
+        targets=(*TABLES, QUARANTINE),
         accounts=(MEASURED, QUARANTINE.name),
         candidates=dicom_candidates,
         settled=settled,
@@ -113,10 +112,11 @@ def _done(store: Store) -> dict[int, DataFrame]:
 
 def settled(store: Store) -> DataFrame:
     """Return what has both parts, or was given up, by the present algorithms."""
-    both = dicom_candidates(store).where(F.col(PARTS) == 0)
+    done = _done(store)
+    both = done[STATISTICS].join(done[TEXT], ["uri", "content_version"], "left_semi")
     tried = (F.col("stage") == STAGE) & (F.col("algorithm_version") == versions()) & ~F.col("code").isin(*RETRIED)
     columns = ("uri", "content_version")
-    return both.select(*columns).unionByName(store.read(QUARANTINE).where(tried).select(*columns))
+    return both.unionByName(store.read(QUARANTINE).where(tried).select(*columns))
 
 
 def forget_parts(store: Store, entries: DataFrame) -> None:
@@ -138,12 +138,12 @@ def forget_gone(store: Store) -> int:
     living = store.read(ARCHIVE_ENTRY).where("state <> 'gone'").select("uri")
     living = living.join(store.read(INSTANCE).select("uri"), "uri", "left_semi")
     known = store.read(QUARANTINE).where(F.col("stage") == STAGE).select("uri")
-    for contract in (PIXEL_STATISTICS, TEXT_SEARCH, BURNED_IN_TEXT):
+    for contract in TABLES:
         known = known.unionByName(store.read(contract).select("uri"))
     lost = known.join(living, "uri", "left_anti").distinct()
     count = lost.count()
     if count:
-        for contract in (PIXEL_STATISTICS, TEXT_SEARCH, BURNED_IN_TEXT):
+        for contract in TABLES:
             store.delete_keys(contract, lost, ("uri",))
         store.delete_keys(QUARANTINE, lost.withColumn("stage", F.lit(STAGE)), ("uri", "stage"))
     return count

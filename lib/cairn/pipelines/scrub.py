@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import logging
-import multiprocessing
 import os
 import tempfile
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
-from cairn.archive.entry import Entry, EntryAddress, address_of
-from cairn.archive.listing import Folder, FolderFault, list_folder, open_roots, real_roots
-from cairn.archive.opening import Opener
+from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.reader import EntryHandle, read_entries
 from cairn.deid.rewrite import Kept, Refused, Rewriter
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.deidentify_task import Terms, verified
-from cairn.pipelines.pixel_task import TEXT, EntryWorker, Found, guarded
+from cairn.pipelines.folder import in_processes, listed, silence_pydicom
+from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
 from cairn.pixels.reader import PixelEntry
+from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.settings import Pixels, Settings
 from cairn.spark.progress import Progress
@@ -39,7 +34,6 @@ from cairn.tables.burned_in_text import TEXT_SEARCH
 WRITTEN, SAME, WITHHELD = "written", "same", "withheld"
 REPORT = ("entry", "outcome", "code", "output", "places", "findings")
 FOUND, SUSPECTED, UNEXAMINED = "DEID_PIXEL_TEXT_FOUND", "DEID_PIXEL_TEXT_SUSPECTED", "DEID_PIXELS_UNEXAMINED"
-_ENTRIES_AT_A_TIME = 64
 _PIECE = 1 << 24
 
 
@@ -103,18 +97,16 @@ class ScrubWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[Outcome]:
         """De-identify some entries and return what became of each."""
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-        warnings.simplefilter("ignore")  # pydicom warns about values
+        silence_pydicom()
         rewriter = _rewriter(self.terms)
         read = read_entries(entries, whole, overlap=1, tries=self.tries, timeout_seconds=self.timeout_seconds)
-        with EntryWorker(self.pixels, self.rules) as worker:
-            look = guarded(worker.reading(TEXT))
-            return [
-                Outcome(entry.uri, WITHHELD, data.code)
-                if isinstance(data, EntryError)
-                else self._one(entry.uri, data, rewriter, look)
-                for entry, data in read
-            ]
+        look = guarded(entry_worker(self.pixels, self.rules).reading(TEXT))
+        return [
+            Outcome(entry.uri, WITHHELD, data.code)
+            if isinstance(data, EntryError)
+            else self._one(entry.uri, data, rewriter, look)
+            for entry, data in read
+        ]
 
     def _one(self, entry: str, data: bytes, rewriter: Rewriter, look: Callable[[PixelEntry], Found]) -> Outcome:
         made = rewriter(data)
@@ -185,46 +177,22 @@ def whole(handle: EntryHandle) -> bytes:
     return b"".join(parts)
 
 
-class _Whole:
-    """An entry whose bytes are at hand."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size: int | None = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes at `offset`."""
-        return self._data[offset : offset + length]
-
-
 def text_in(data: bytes, look: Callable[[PixelEntry], Found]) -> str:
-    """Return the code of why a file must not leave with its pixels as they are; empty: nothing was found in them."""
+    """Return the code of why a file must not leave with its pixels as they are; empty: nothing was found in them.
+
+    A header that says that text is burnt in is believed although none was found; frames that nobody looked at (that
+    do not decode, or lie between the sampled ones of a slide) keep the file back.
+    """
     try:
-        rows = look(_Whole(data)).rows
+        rows = look(BytesEntry(data)).rows
     except EntryError:
         return UNEXAMINED
     (searched,) = rows[TEXT_SEARCH.name]
     if searched["boxes"]:
         return FOUND
-    return SUSPECTED if searched["device_regions"] else ""
-
-
-def listed(source: str, settings: Settings) -> Iterator[Entry]:
-    """Yield every file under a folder, and every member of its archives."""
-    limits = settings.inventory
-    opened = open_roots([source], os.getcwd(), None, limits.timeout_seconds)
-    opener = Opener(limits.archive_depth, limits.tries, limits.timeout_seconds)
-    waiting: list[Folder | Entry] = list(opened)
-    roots = real_roots(opened)
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, Folder):
-            for item in list_folder(found, roots, None, limits.timeout_seconds, limits.tries):
-                waiting.append(item.entry if isinstance(item, FolderFault) else item)
-        elif found.code:
-            yield found
-        else:
-            yield from opener.look_into(found)
+    if searched["device_regions"] or "burned_in_annotation" in searched["evidence"]:
+        return SUSPECTED
+    return UNEXAMINED if searched["pixels"] and searched["frames_looked"] < searched["frames"] else ""
 
 
 def scrub(
@@ -278,25 +246,9 @@ def scrub(
 
 
 def _outcomes(entries: Sequence[Entry], work: ScrubWork, processes: int) -> Iterator[Outcome]:
-    readable = [entry for entry in entries if entry.kind != "container" and not entry.code]
     for entry in entries:
         if entry.code:
             yield Outcome(entry.uri, WITHHELD, entry.code)
         elif entry.kind == "container":
             yield Outcome(entry.uri, "container")
-    # A fork would share the parent's threads' locks; keys are read by each process itself.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        waiting: list[Future[list[Outcome]]] = [pool.submit(work, chunk) for chunk in chunks(readable)]
-        for future in waiting:
-            yield from future.result()
-
-
-def chunks(entries: Iterable[Entry]) -> Iterator[list[EntryAddress]]:
-    """Yield entries to be done together: all of one archive, in its order, or some plain files."""
-    ordered = sorted(entries, key=lambda entry: (entry.container or "", entry.data_offset or 0, entry.uri))
-    for container, group in groupby(ordered, key=lambda entry: entry.container):
-        members = [address_of(entry) for entry in group]
-        step = len(members) if container else _ENTRIES_AT_A_TIME
-        for start in range(0, len(members), step):
-            yield members[start : start + step]
+    yield from in_processes(entries, work, processes)

@@ -330,8 +330,8 @@ def _rescales(values: _Values, buf: np.ndarray, place: int) -> tuple[Rescale, ..
 _DEFLATED, _INFLATED = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 
 
-def header_dataset(buf: np.ndarray, place: int, wanted: list[str]) -> Dataset | None:
-    """Return some elements of a header, read by pydicom; for sequences, which the compiled walk does not enter.
+def header_dataset(buf: np.ndarray, place: int, wanted: list[str] | None = None) -> Dataset | None:
+    """Return a header, read by pydicom: for what lies in sequences, which the compiled walk does not enter.
 
     Parameters
     ----------
@@ -339,8 +339,8 @@ def header_dataset(buf: np.ndarray, place: int, wanted: list[str]) -> Dataset | 
         The entry's first bytes; of a deflated entry with its dataset inflated.
     place : int
         Where the header ends.
-    wanted : list of str
-        Keywords.
+    wanted : list of str, optional
+        Keywords; without, all elements.
 
     Returns
     -------
@@ -352,14 +352,16 @@ def header_dataset(buf: np.ndarray, place: int, wanted: list[str]) -> Dataset | 
             warnings.simplefilter("ignore")
             # Of a deflated entry the inflated bytes are here, and the file meta still says deflated.
             header = buf[:place].tobytes().replace(_DEFLATED, _INFLATED, 1)
-            return dcmread(io.BytesIO(header), force=True, specific_tags=list(wanted))
-    except _UNREADABLE:
+            return dcmread(io.BytesIO(header), stop_before_pixels=True, force=True, specific_tags=wanted)
+    except UNREADABLE:
         return None
 
 
-_UNREADABLE = (
-    ValueError, TypeError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, OSError, zlib.error,
+UNREADABLE = (
+    ValueError, TypeError, LookupError, AttributeError, EOFError, OverflowError, NotImplementedError, OSError,
+    zlib.error,
 )  # fmt: skip
+"""What pydicom raises on headers that it cannot read, and on values when they are looked at."""
 
 
 def _functional_groups(buf: np.ndarray, place: int) -> tuple[Rescale, ...]:
@@ -373,7 +375,7 @@ def _functional_groups(buf: np.ndarray, place: int) -> tuple[Rescale, ...]:
             warnings.simplefilter("ignore")
             shared = [_line(item) for item in dataset.get(groups[0]) or ()]
             own = [_line(item) for item in dataset.get(groups[1]) or ()]
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()  # a broken sequence costs the real-world units, not the pixels
     if own and all(own):
         lines = [line for line in own if line is not None]

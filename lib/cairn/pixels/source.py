@@ -90,6 +90,24 @@ class EntryBytes:
         return self._digest.hexdigest(), self._hashed
 
 
+class BytesEntry:
+    """An entry whose bytes are at hand.
+
+    Parameters
+    ----------
+    data : bytes
+        All of it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.size: int | None = len(data)
+        self._data = data
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes at `offset`; fewer only at the end."""
+        return self._data[offset : offset + length]
+
+
 class PlainBytes:
     """Bytes in memory with the same way of reading: an inflated dataset.
 

@@ -13,21 +13,10 @@ import numpy as np
 
 from cairn.dicom.compiled import cache_folder
 from cairn.pixels.reader import PixelReader
+from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.triage import lines
 
 _TYPES = (("u1", 0), ("i1", 1), ("u2", 0), ("i2", 1), ("u4", 0), ("i4", 1))
-
-
-class _Bytes:
-    """An entry in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self.size: int | None = len(data)
-        self._data = data
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes at `offset`."""
-        return self._data[offset : offset + length]
 
 
 def smallest_image(bits: int, signed: int, samples: int = 1) -> bytes:
@@ -52,8 +41,8 @@ def warm() -> float:
     began = time.perf_counter()
     with PixelReader() as reader:
         for dtype, signed in _TYPES:
-            reader(_Bytes(smallest_image(8 * int(dtype[1]), signed)))
-        reader(_Bytes(smallest_image(8, 0, 3)))
+            reader(BytesEntry(smallest_image(8 * int(dtype[1]), signed)))
+        reader(BytesEntry(smallest_image(8, 0, 3)))
     stripes = np.tile(np.arange(80) % 10 < 2, (80, 1))
     for kind in (np.uint8, np.int16, np.uint16, np.float32):
         lines((stripes * (np.arange(80) % 20 < 12)[:, None]).astype(kind))

@@ -60,6 +60,7 @@ TEXT_SEARCH = Contract(
         Column("evidence", pa.list_(pa.string()), "Why: burned_in_annotation, modality, sop_class, image_type, conversion_type, device_rule; overlay, unused_bits, triage.", "keep"),
         Column("device_rule", _TEXT, "Label of the device rule that holds.", "keep"),
         Column("device_regions", pa.list_(REGION), "Where that rule says that text stands, pixels.", "keep"),
+        Column("frames", _INT, "Number of Frames; NULL without pixels.", "keep"),
         Column("frames_looked", _INT, "Frames that were looked at.", "keep", nullable=False),
         Column("frames_searched", _INT, "Frames that detection saw.", "keep", nullable=False),
         Column("planes_searched", _INT, "Overlay planes and planes of unused bits that detection saw.", "keep", nullable=False),

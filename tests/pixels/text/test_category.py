@@ -69,6 +69,16 @@ def test_a_header_that_nobody_can_read_has_no_values(data):
     assert isinstance(own_values(data), OwnValues)
 
 
+def test_values_of_a_deflated_header_are_found_in_its_inflated_bytes():
+    deflated = HEADER.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99", 1)
+    assert deflated != HEADER and own_values(HEADER) == OWN
+    longer = HEADER.index(b"\x02\x00\x10\x00UI") + 6
+    stated = HEADER[longer : longer + 2]
+    assert int.from_bytes(stated, "little") == 20
+    inflated = deflated[:longer] + (22).to_bytes(2, "little") + deflated[longer + 2 :]
+    assert own_values(inflated).values >= OWN.values
+
+
 def test_spellings_of_a_date():
     assert {"19010102", "02011901", "02JAN1901", "020101"} <= spellings("19010102")
     assert spellings("not a date") == set()

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import io
 import re
 import unicodedata
 import warnings
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydicom import dcmread
+import numpy as np
 from pydicom.dataset import Dataset
+
+from cairn.pixels.description import UNREADABLE, header_dataset
 
 OWN_VALUE, DATE, NUMBER, LATERALITY = "own_value", "date", "number", "laterality"
 MEASUREMENT, ANNOTATION, OTHER = "measurement", "annotation", "other"
@@ -100,16 +100,16 @@ def own_values(header: bytes) -> OwnValues:
     Parameters
     ----------
     header : bytes
-        The entry up to its pixel data; a header that pydicom cannot read has none.
+        The entry up to its pixel data, a deflated one inflated; a header that pydicom cannot read has none.
     """
+    dataset = header_dataset(np.frombuffer(header, np.uint8), len(header))
+    if dataset is None:
+        return OwnValues()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = dcmread(io.BytesIO(header), force=True, stop_before_pixels=True)
             return _own(dataset)
-    except (ValueError, TypeError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, OSError):
-        return OwnValues()
-    except (LookupError, zlib.error):
+    except UNREADABLE:
         return OwnValues()
 
 

@@ -35,13 +35,13 @@ def pictures(values: Plane, windows: Sequence[tuple[float, float]] = ()) -> list
     if values.ndim == 3:
         colour = values[..., :3] if values.shape[2] >= 3 else values[..., :1].repeat(3, 2)
         plain = stretched(colour, *_range(colour))
-        return [np.ascontiguousarray(plain), _grey(relief(values.max(2), values.min(2)))]
+        return [np.ascontiguousarray(plain), grey(relief(values))]
     made = [stretched(values, *_range(values)), *(stretched(values, low, high) for low, high in windows)]
     distinct: list[np.ndarray] = []
-    for picture in [*made, relief(values, values)]:
+    for picture in [*made, relief(values)]:
         if all(_difference(picture, other) >= SAME for other in distinct):
             distinct.append(picture)
-    return [_grey(picture) for picture in distinct]
+    return [grey(picture) for picture in distinct]
 
 
 def _range(values: Plane) -> tuple[float, float]:
@@ -59,8 +59,9 @@ def stretched(values: Plane, low: float, high: float) -> np.ndarray:
     return np.clip(np.nan_to_num(real), 0, 255).astype(np.uint8)
 
 
-def relief(bright: Plane, dark: Plane) -> np.ndarray:
+def relief(values: Plane) -> np.ndarray:
     """Return how far pixels stand out: bright ones above 128, dark ones below, by the scale of their surroundings."""
+    bright, dark = (values.max(2), values.min(2)) if values.ndim == 3 else (values, values)
     kernel = np.ones((RELIEF, RELIEF), np.uint8)
     high = cv2.morphologyEx(np.asarray(bright, np.float32), cv2.MORPH_TOPHAT, kernel)
     low = cv2.morphologyEx(np.asarray(dark, np.float32), cv2.MORPH_BLACKHAT, kernel)
@@ -72,5 +73,6 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(cv2.norm(one, other, cv2.NORM_L1)) / max(1, one.size)
 
 
-def _grey(picture: np.ndarray) -> Picture:
+def grey(picture: np.ndarray) -> Picture:
+    """Return one channel as three."""
     return np.repeat(picture[..., None], 3, 2)

@@ -27,11 +27,11 @@ CROSS_SECTIONAL = frozenset({"CT", "MR", "PT"})
 
 OWN = (
     "Modality", "BurnedInAnnotation", "ImageType", "ConversionType", "WindowCenter", "WindowWidth", "SOPClassUID",
-    "Rows", "Columns", "RescaleSlope", "RescaleIntercept",
+    "Rows", "Columns",
 )  # fmt: skip
 _REGIONS_TAG = 0x00186011
 OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
-OVERLAY_ELEMENTS = (0x0010, 0x0011, 0x0050, 0x0100, 0x0102, 0x3000)
+OVERLAY_ELEMENTS = (0x0010, 0x0011, 0x0050, 0x3000)
 MOST_WINDOWS = 3
 
 
@@ -43,19 +43,16 @@ class Overlay:
     ----------
     group : int
         0x6000, 0x6002 …
-    plane : numpy.ndarray of uint8 or None
-        Its bits as 0 and 255, (rows, columns) or (frames · rows, columns); None: they lie in bit `bit` of the pixels.
+    plane : numpy.ndarray of uint8
+        Its bits as 0 and 255, (rows, columns) or (frames · rows, columns).
     x, y : int
         Where its first column and row lie in the image, from 0; may be negative.
-    bit : int
-        Overlay Bit Position.
     """
 
     group: int
-    plane: np.ndarray | None
+    plane: np.ndarray
     x: int
     y: int
-    bit: int
 
 
 @dataclass
@@ -187,11 +184,7 @@ def _overlays(values: HeaderValues) -> tuple[Overlay, ...]:
         y, x = (origin[0] - 1, origin[1] - 1) if len(origin) >= 2 else (0, 0)
         bits = np.frombuffer(values.raw(at | 0x3000), np.uint8)
         frames = bits.size * 8 // (rows * columns)
-        plane = None
-        if frames:
+        if frames:  # otherwise it lies in unused bits of the pixels, which are looked at with them
             plane = np.unpackbits(bits, bitorder="little")[: frames * rows * columns]
-            plane = plane.reshape(frames * rows, columns) * np.uint8(255)
-        bit = values.short(at | 0x0102) or 0
-        if plane is not None or bit:
-            made.append(Overlay(group, plane, x, y, bit))
+            made.append(Overlay(group, plane.reshape(frames * rows, columns) * np.uint8(255), x, y))
     return tuple(made)

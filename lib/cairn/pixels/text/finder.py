@@ -33,8 +33,6 @@ SMALLEST = 24
 LIKE = 0.9
 """Correlation from which the pixels under a box are the same in another frame."""
 
-HEADER, TRIAGE, SEARCH = "header", "triage", "search"
-
 
 @dataclass(frozen=True)
 class TextLimits:
@@ -223,8 +221,6 @@ class _Look:
                 still.append(_Known(replace(known.box, last_frame=number), known.pixels))
             else:
                 self._ended.append(known.box)
-                if known.box.rectangle in self._seen:
-                    self._seen.remove(known.box.rectangle)
         if len(still) < len(self._known):
             ended = [box.rectangle for box in self._ended]
             self._seen = [seen for seen in self._seen if covered(seen, ended) < 0.5]
@@ -256,8 +252,6 @@ class _Look:
             self._ended.append(replace(moved, x=place[0], y=place[1], width=place[2], height=place[3]))
 
     def _overlay(self, overlay: Overlay) -> None:
-        if overlay.plane is None:
-            return  # in the pixels' unused bits, which were looked at with them
         self._plane(overlay.plane, f"overlay {overlay.group:04X}", 1, overlay.x, overlay.y, "overlay")
 
     def result(self) -> TextResult:

@@ -30,6 +30,7 @@ def search_row(described: PixelDescription | None, result: TextResult) -> Row:
         "evidence": list(result.evidence),
         "device_rule": result.rule,
         "device_regions": [dict(zip(REGION, region, strict=True)) for region in result.regions],
+        "frames": described.frames if described else None,
         "frames_looked": result.frames_looked,
         "frames_searched": result.frames_searched,
         "planes_searched": result.planes_searched,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from cairn.pixels.text.boxes import MARGIN, TextBox, clipped, covered, grown, merged
-from cairn.pixels.text.doors import pictures, relief
+from cairn.pixels.text.doors import grey, pictures, relief
 from cairn.pixels.text.engines import Engine, Outline, Picture, Reading, crop_of
 from cairn.pixels.text.triage import UNEVEN, Line, Plane, is_text, lines
 
@@ -61,8 +61,7 @@ def read_lines(values: Plane, found: Sequence[Line], engine: Engine, frame: int)
     """Return boxes of those lines of the triage that can be read, be it hardly."""
     if not found:
         return []
-    dark = values.min(2) if values.ndim == 3 else values
-    picture = np.repeat(relief(values.max(2) if values.ndim == 3 else values, dark)[..., None], 3, 2)
+    picture = grey(relief(values))
     outlines = [_outline(line, values.shape) for line in found]
     readings = engine.read([_upright(picture, outline, line) for outline, line in zip(outlines, found, strict=True)])
     return [
