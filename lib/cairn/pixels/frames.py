@@ -189,7 +189,7 @@ class FrameReader:
         d = self.description
         data = join(self._source, group)
         codec = codec_of(data, d.transfer_syntax_uid)
-        if codec == UNKNOWN and (d.transfer_syntax_uid == RLE or _is_rle(data, d)):
+        if codec == UNKNOWN and (d.transfer_syntax_uid == RLE or is_rle(data, d)):
             values, complete = decode_rle(data, d)
             if not complete:
                 self.findings.add("PIXELS_TRUNCATED")
@@ -216,7 +216,7 @@ class FrameReader:
             if values.ndim not in (2, 3):
                 raise EntryError("FRAME_UNDECODABLE")
         is_rgb = codec in (JPEG, JXL) or (codec == J2K and d.photometric in ("YBR_ICT", "YBR_RCT", "RGB"))
-        return self._finished(_widened(values, d.bits_allocated), 0, "RGB" if is_rgb else d.photometric)
+        return self._finished(widened(values, d.bits_allocated), 0, "RGB" if is_rgb else d.photometric)
 
 
 def _tried(decode: Callable[[], np.ndarray]) -> np.ndarray | EntryError:
@@ -231,7 +231,7 @@ def _tried(decode: Callable[[], np.ndarray]) -> np.ndarray | EntryError:
         return EntryError("FRAME_UNDECODABLE")
 
 
-def _widened(values: np.ndarray, bits_allocated: int) -> np.ndarray:
+def widened(values: np.ndarray, bits_allocated: int) -> np.ndarray:
     """Give a decoder's output the container that the header names, when that is wider; signs are kept."""
     if values.dtype == np.bool_:
         values = values.view(np.uint8)
@@ -239,7 +239,7 @@ def _widened(values: np.ndarray, bits_allocated: int) -> np.ndarray:
     return values if values.itemsize >= size else values.astype(f"<{values.dtype.kind}{size}")
 
 
-def _is_rle(data: bytes, description: PixelDescription) -> bool:
+def is_rle(data: bytes, description: PixelDescription) -> bool:
     """Whether the bytes begin with a header as PS3.5 G.5 has it, of this image's number of segments."""
     segments = description.samples * max(1, description.bits_allocated // 8)
     return len(data) > 64 and int.from_bytes(data[:4], "little") == segments and data[4:8] == b"\x40\0\0\0"

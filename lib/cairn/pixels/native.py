@@ -70,7 +70,7 @@ def native_array(raw: np.ndarray, description: PixelDescription, rows: int, firs
     if d.photometric == "YBR_FULL_422" and d.samples == 3:
         raw = np.frombuffer(expand_ybr422(raw.tobytes(), d.bits_allocated), np.uint8)
     if d.bits_allocated == 12:
-        return _packed_twelve(raw, count).reshape(shape)
+        return unpacked_twelve(raw, count).reshape(shape)
     dtype = container(d.bits_allocated, d.signed).newbyteorder(">" if d.big_endian else "<")
     values = raw.view(dtype)
     if d.by_plane and d.photometric != "YBR_FULL_422":
@@ -78,7 +78,7 @@ def native_array(raw: np.ndarray, description: PixelDescription, rows: int, firs
     return values.reshape(shape)
 
 
-def _packed_twelve(raw: np.ndarray, count: int) -> np.ndarray:
+def unpacked_twelve(raw: np.ndarray, count: int) -> np.ndarray:
     """Unpack two 12-bit pixels of three bytes (Bits Allocated 12, ACR-NEMA and early PS3.5)."""
     triples = raw[: count * 3 // 2].reshape(-1, 3).astype(np.uint16)
     pairs = np.empty((triples.shape[0], 2), np.uint16)

@@ -1,0 +1,1 @@
+"""Removing text from pixels: boxes are blanked, and nothing else changes. Knows no Spark."""
