@@ -24,7 +24,9 @@ from cairn.spark.store import Store
 from cairn.spark.udfs import person_udf
 from cairn.tables.contract import Contract
 from cairn.tables.crossing import CROSSING
+from cairn.tables.deidentified import RECORD_TWINS
 from cairn.tables.instance import INSTANCE
+from cairn.tables.person import PERSON
 from cairn.verify.known import Known, words_of
 from cairn.verify.search import check_text
 
@@ -79,7 +81,8 @@ def verify(store: Store, terms: Terms, withhold: bool = False) -> list[Leak]:
     people = known_people(store, terms).persist()
     leaks: list[Leak] = []
     try:
-        for contract in TWINS:
+        records = (made for made in RECORD_TWINS.values() if store.exists(made))
+        for contract in (*TWINS, *records):
             if not store.exists(contract):
                 raise CairnError("TABLE_MISSING", table=contract.full_name, job="deidentify")
             found = search(store, contract, people).unionByName(original_uids(store, contract)).distinct().persist()
@@ -100,14 +103,21 @@ MOST = 5000
 
 
 def known_people(store: Store, terms: Terms) -> DataFrame:
-    """Return ``person_id`` and the words of each person, from the instances that crossed."""
+    """Return ``person_id`` and the words of each person, from the instances that crossed and from `person`."""
     columns = [name for name in IDENTIFYING if name in store.read(INSTANCE).columns]
     crossed = store.read(CROSSING).where(F.col("outcome") == CROSSED).select("uri", "person")
     values = F.array_compact(F.flatten(F.array(*(_as_texts(store, name) for name in columns))))
     told = store.read(INSTANCE).select(
         "uri", values.alias("values"), F.date_format("patient_birth_date", "yyyyMMdd").alias("birth")
     )
-    people = told.join(crossed, "uri").groupBy("person").agg(
+    every = told.join(crossed, "uri").select("person", "values", "birth")
+    if store.exists(PERSON):
+        of_records = store.read(PERSON).where("NOT opted_out").select(
+            F.col("patient_id").alias("person"), F.array("patient_id").alias("values"),
+            F.date_format("birth_date", "yyyyMMdd").alias("birth"),
+        )  # fmt: skip
+        every = every.unionByName(of_records)
+    people = every.groupBy("person").agg(
         F.array_distinct(F.flatten(F.collect_set("values"))).alias("values"), F.collect_set("birth").alias("births")
     )  # fmt: skip
     return people.select(person_udf(terms)("person").alias("person_id"), "values", "births")

@@ -8,6 +8,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pydicom
 from pydicom.charset import convert_encodings, decode_bytes
@@ -37,6 +38,8 @@ _SAYS_NOTHING = frozenset(
     ("ANON", "ANONYMIZED", "ANONYMISED", "ANONYMOUS", "UNKNOWN", "NONE", "NULL", "TEST", "PATIENT", "NAME", "PHANTOM",
      "FEMALE", "MALE", "OTHER", "DOCTOR", "THE", "AND", "YES", "NOT", "STUDY", "DICOM", "IMAGE", "SERIES", "HOSPITAL")
 )  # fmt: skip
+_OF_DEVICES = re.compile(r"Calibration|Manufactur|Install|Harmoni|Device|Detector|Software|Effective|Version|Expir")
+_FIRST_IMAGE = "19000102"
 _NO_INSTANCE = re.compile(r"(SOPClass|TransferSyntax|CodingSchemeUID|ContextUID|MappingResource|ImplementationClass)")
 """UIDs of kinds, also of makers' own kinds: they name no instance."""
 
@@ -55,12 +58,18 @@ class Known:
         Dates and date-times by the path of their tag.
     birth_dates : frozenset of str
         Dates of birth, ``yyyymmdd``.
+    event_dates : frozenset of str
+        Days on which something was done to the person, ``yyyymmdd``; not those of a device.
+    initials : frozenset of str
+        The person's initials.
     """
 
     words: frozenset[str]
     uids: frozenset[str]
     dates: dict[str, str]
     birth_dates: frozenset[str] = frozenset()
+    event_dates: frozenset[str] = frozenset()
+    initials: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Known({len(self.words)} words, {len(self.uids)} UIDs, {len(self.dates)} dates)"
@@ -87,8 +96,24 @@ def words_of(values: Iterable[str]) -> frozenset[str]:
     found: set[str] = set()
     for value in values:
         whole = fold(value)
-        found |= {whole, whole.replace(" ", "")} | set(whole.split())
+        parts = whole.split()
+        if "^" not in value and any(letter.isdigit() for letter in whole):
+            # TRIAL-BREAST-01 is no name: what it is made of may be said of anybody.
+            parts = [part for part in parts if not part.isalpha() or (len(part) > _SHORTEST and part not in terms())]
+        found |= {whole, whole.replace(" ", ""), *parts}
     return frozenset(word for word in found if _tells(word))
+
+
+@lru_cache(maxsize=1)
+def terms() -> frozenset[str]:
+    """Return the words of the standard's own vocabulary: meanings of its codes (PS3.16, as pydicom ships them)."""
+    from pydicom.sr._concepts_dict import concepts
+
+    words: set[str] = set()
+    for scheme in concepts.values():
+        for name in scheme:
+            words |= {part.upper() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    return frozenset(words)
 
 
 def _tells(word: str) -> bool:
@@ -116,17 +141,34 @@ def known_of(original: bytes) -> Known:
     uids: set[str] = set()
     dates: dict[str, str] = {}
     births: set[str] = set()
+    events: set[str] = set()
+    letters: set[str] = set()
     for path, keyword, vr, texts in elements_of(original):
         if vr == "UI":
             if not _NO_INSTANCE.search(keyword):
                 uids |= {text for text in texts if not text.startswith(STANDARD_ROOT) and text.count(".") >= 2}
         elif vr in ("DA", "DT"):
             dates[path] = "\\".join(texts)
+            days = {digits for text in texts if len(digits := re.sub(r"\D", "", text)[:8]) == 8}
             if "Birth" in keyword:
-                births |= {digits for text in texts if len(digits := re.sub(r"\D", "", text)[:8]) == 8}
+                births |= days
+            elif not _OF_DEVICES.search(keyword):
+                events |= {day for day in days if day >= _FIRST_IMAGE}
         elif vr == "PN" or (_OWN.match(keyword) and vr in _TEXTS and not _NO_PERSON.search(keyword)):
             words |= set(texts)
-    return Known(words_of(words), frozenset(uids), dates, frozenset(births))
+            if keyword in ("PatientName", "OtherPatientNames"):
+                letters |= {form for text in texts for form in _initials_of(text)}
+    return Known(
+        words_of(words), frozenset(uids), dates, frozenset(births), frozenset(events - births), frozenset(letters)
+    )
+
+
+def _initials_of(name: str) -> Iterator[str]:
+    """Yield a person's initials, surname last and surname first; none of a name of one part or of more than four."""
+    parts = re.findall(r"[^\W\d_]{2,}", fold(name.partition("=")[0]))
+    if 2 <= len(parts) <= 4 and not any(part in _SAYS_NOTHING for part in parts):
+        letters = "".join(part[0] for part in parts)
+        yield from (letters, letters[1:] + letters[0])
 
 
 def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
@@ -141,8 +183,10 @@ def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
         warnings.simplefilter("ignore")
         try:
             dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=True)
-            if not any(tag.group >= 0x0008 for tag in dataset.keys()):  # noqa: SIM118 - a data set is no dict
-                raise ValueError("no element of a data set")  # forced, pydicom reads zeros as commands
+            # Without its mark any bytes may be taken for a file: forced, pydicom reads zeros as commands.
+            least = 0x0001 if data[128:132] == b"DICM" else 0x0008
+            if not any(tag.group >= least for tag in dataset.keys()):  # noqa: SIM118 - a data set is no dict
+                raise ValueError("no element of a data set")
             yield from _walk(dataset.file_meta, "", [])
             yield from _walk(dataset, "", [])
             if not len(dataset):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
-from cairn.verify.known import Known, elements_of, fold
+from cairn.verify.dates import dates_in
+from cairn.verify.known import Known, elements_of, fold, terms
 from cairn.verify.patterns import patterns_in
 
 WORD, UID, DATE, BIRTH_DATE, UNREADABLE = "own_value", "original_uid", "original_date", "birth_date", "unreadable"
+INITIALS = "initials"
 _UID = re.compile(rb"(?<![\d.])\d+(?:\.\d+){2,}")
 _WITHIN_NUMBER = re.compile(r"(?<=\d)[ ./-]{1,3}(?=\d)")
 _TEXT_VRS = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "UN", "OB"})
@@ -20,6 +24,10 @@ _PIXELS = (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00")
 _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 _SHORTEST_AMONG_BYTES = 6
 _STREAMS, _INFLATED = 64, 1 << 22
+_SEGMENT = re.compile(rb"\xff[\xfe\x64\xe0-\xef](?=(..))", re.DOTALL)
+_SEGMENTS = 256
+_DOTTED = re.compile(r"(?<![A-Z.])(?:[A-Z]\.[ ]?){2,4}(?![A-Z])")
+_CAPITALS = re.compile(r"(?<![A-Za-z0-9])[A-Z]{3,4}(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,53 @@ class Place:
     where : str
         Tag path, column, or byte offset.
     rule : str
-        What was found: own_value, original_uid, original_date, birth_date, unreadable, or a pattern's name.
+        What was found: own_value, original_uid, original_date, birth_date, initials, unreadable, or a pattern's name.
     """
 
     where: str
     rule: str
 
 
-def check_file(known: Known, made: bytes) -> list[Place]:
+class Others(Protocol):
+    """What is known of other persons (:class:`cairn.verify.everybody.Everybody`)."""
+
+    def in_text(self, text: str, with_names: bool) -> list[str]:
+        """Return the rules by which a text tells of anybody."""
+
+    def in_bytes(self, data: bytes, folded: bytes, with_names: bool, among_pixels: bool) -> list[str]:
+        """Return the rules by which bytes tell of anybody."""
+
+
+@dataclass(frozen=True, repr=False)
+class Sought:
+    """What is looked for in one file.
+
+    Parameters
+    ----------
+    known : Known
+        Of its own original.
+    others : Others or None
+        Of everybody.
+    with_names : bool
+        Whether everybody's single names count: where the file's own original is not known.
+    """
+
+    known: Known
+    others: Others | None = None
+    with_names: bool = False
+
+    def among_terms(self) -> Sought:
+        """Return what is looked for where the standard's terms stand: no words that these are made of."""
+        return Sought(replace(self.known, words=_without_terms(self.known.words)), self.others)
+
+    def rules_of(self, text: str) -> list[str]:
+        """Return the rules by which a text tells of anybody."""
+        rules = check_text(self.known, text)
+        found = self.others.in_text(text, self.with_names) if self.others else []
+        return rules + [rule for rule in found if rule not in rules]
+
+
+def check_file(known: Known, made: bytes, others: Others | None = None, with_names: bool = False) -> list[Place]:
     """Return where a file that leaves still tells of the person.
 
     Parameters
@@ -47,48 +94,54 @@ def check_file(known: Known, made: bytes) -> list[Place]:
         Of the original.
     made : bytes
         The file, or its header.
+    others : Others, optional
+        What is known of everybody: looked for besides.
+    with_names : bool
+        Whether everybody's single names count too.
 
     Returns
     -------
     list of Place
         Empty when nothing was found. A file that cannot be read is a finding.
     """
+    sought = Sought(known, others, with_names)
     found: dict[Place, None] = {}
     try:
         for path, keyword, vr, texts in elements_of(made):
-            for place in _element(known, path, keyword, vr, texts):
+            for place in _element(sought, path, keyword, vr, texts):
                 found[place] = None
     except ValueError:
         found[Place("file", UNREADABLE)] = None
-    for place in _bytes(known, made):
+    for place in _bytes(sought, made):
         if not any(other.rule == place.rule for other in found):  # an element says more than an offset
             found[place] = None
     return list(found)
 
 
-def _element(known: Known, path: str, keyword: str, vr: str, texts: Sequence[str]) -> Iterator[Place]:
+def _element(sought: Sought, path: str, keyword: str, vr: str, texts: Sequence[str]) -> Iterator[Place]:
     if not texts:
         return
     if vr in ("DA", "DT"):
-        if known.dates.get(path) == "\\".join(texts):
+        if sought.known.dates.get(path) == "\\".join(texts):
             yield Place(path, DATE)
         return
     if vr == "UI":
-        if any(text in known.uids for text in texts):
+        others = sought.others.in_text("\\".join(texts), False) if sought.others else []
+        if UID in others or any(text in sought.known.uids for text in texts):
             yield Place(path, UID)
         return
     if vr not in _TEXT_VRS or keyword in _NO_NAMES:
         return
     if vr == "CS" or keyword in _CODES:
-        known = replace(known, words=_without_terms(known.words))
-    yield from (Place(path, rule) for rule in check_text(known, "\\".join(texts)))
+        sought = sought.among_terms()
+    yield from (Place(path, rule) for rule in sought.rules_of("\\".join(texts)))
 
 
 _NO_NAMES = frozenset({"CodingSchemeDesignator", "CodingSchemeVersion", "Manufacturer", "ManufacturerModelName"})
 """Makers are called like people: a Mr Philips must not lose every image that a Philips scanner took."""
 
 _CODES = frozenset({"CodeValue", "CodeMeaning", "LongCodeValue", "MappingResource", "ContextIdentifier"})
-_SHORTEST_TERM = 5
+_SHORTEST_TERM, _SHORTEST_JOINED = 5, 4
 
 
 @lru_cache(maxsize=4096)
@@ -97,33 +150,41 @@ def _without_terms(words: frozenset[str]) -> frozenset[str]:
 
     Only where the standard has terms (CS, code sequences); in free text such a word counts.
     """
-    return frozenset(word for word in words if len(word) >= _SHORTEST_TERM and word not in terms())
+    return frozenset(word for word in words if len(word) >= _SHORTEST_TERM and not _is_term(word))
 
 
-@lru_cache(maxsize=1)
-def terms() -> frozenset[str]:
-    """Return the words of the standard's own vocabulary: meanings of its codes (PS3.16, as pydicom ships them)."""
-    from pydicom.sr._concepts_dict import concepts
+def _is_term(word: str) -> bool:
+    """Whether a word is one of the standard's, or two of them joined: HEADNECK."""
+    joints = range(_SHORTEST_JOINED, len(word) - _SHORTEST_JOINED + 1)
+    return word in terms() or any(word[:at] in terms() and word[at:] in terms() for at in joints)
 
-    words: set[str] = set()
-    for scheme in concepts.values():
-        for name in scheme:
-            words |= {part.upper() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
-    return frozenset(words)
+
+def without_separators(text: str) -> str:
+    """Return a text in which the digits of numbers stand together: 010170 1234 as 0101701234."""
+    return _WITHIN_NUMBER.sub("", text)
 
 
 def check_text(known: Known, text: str) -> list[str]:
     """Return the rules by which a text tells of the person, or of anybody."""
+    text = html.unescape(text) if "&" in text else text
     rules = list(patterns_in(text))
     matcher = _matcher(known.words)
-    if matcher.found(fold(text)) or matcher.found(fold(_WITHIN_NUMBER.sub("", text))):
+    if matcher.found(fold(text)) or matcher.found(fold(without_separators(text))):
         rules.append(WORD)
-    digits = re.sub(r"\D", "", text)
-    if len(digits) >= 5 and any(_says_date(text, date) for date in known.birth_dates):
-        rules.append(BIRTH_DATE)
+    if known.initials and _initials_in(text) & known.initials:
+        rules.append(INITIALS)
+    if (known.birth_dates or known.event_dates) and sum(map(str.isdigit, text)) >= 3:
+        said = dates_in(text)
+        rules += [BIRTH_DATE] * bool(said & known.birth_dates) + [DATE] * bool(said & known.event_dates)
     if any(uid.decode("ascii") in known.uids for uid in _UID.findall(text.encode("ascii", "replace"))):
         rules.append(UID)
     return rules
+
+
+def _initials_in(text: str) -> frozenset[str]:
+    """Return what may be initials: letters with stops, and three or four capitals that are no term."""
+    dotted = {re.sub(r"[. ]", "", found) for found in _DOTTED.findall(text)}
+    return frozenset(dotted | {found for found in _CAPITALS.findall(text) if found not in terms()})
 
 
 def check_texts(columns: Mapping[str, Sequence[object]], known: Sequence[Known]) -> list[Place]:
@@ -155,57 +216,58 @@ def check_texts(columns: Mapping[str, Sequence[object]], known: Sequence[Known])
     return found
 
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-
-
-def _says_date(text: str, date: str) -> bool:
-    forms = _date_forms(date)
-    return forms is not None and forms.search(text) is not None
-
-
-@lru_cache(maxsize=4096)
-def _date_forms(date: str) -> re.Pattern[str] | None:
-    """Return a date as people write it: 1901-01-03, 3.1.1901, 1/3/1901, 3rd January 1901, Jan 3, 1901."""
-    year, month, day = date[:4], date[4:6], date[6:]
-    if not 1 <= int(month) <= 12:
-        return None
-    m, d = (f"0?{int(part)}" if int(part) < 10 else part for part in (month, day))
-    name = rf"{_MONTHS[int(month) - 1]}[A-Z]*\.?"
-    gap, th = r"[\s,./-]*", r"(?:ST|ND|RD|TH)?"
-    forms = (
-        rf"{year}\D?{month}\D?{day}", rf"{day}{month}{year}", rf"{month}{day}{year}",
-        rf"{d}[\s./-]+{m}[\s./-]+{year}", rf"{m}[\s./-]+{d}[\s./-]+{year}", rf"{year}[\s./-]+{m}[\s./-]+{d}",
-        rf"{d}{th}{gap}{name}{gap}{year}", rf"{name}{gap}{d}{th}{gap}{year}",
-    )  # fmt: skip
-    return re.compile(rf"(?<![\d.])(?:{'|'.join(forms)})(?!\d)", re.IGNORECASE)
-
-
-def _bytes(known: Known, made: bytes) -> Iterator[Place]:
+def _bytes(sought: Sought, made: bytes) -> Iterator[Place]:
     """Search the bytes as they stand, whatever the elements say: behind the last one, in other encodings, deflated."""
     pixels = min((at for mark in _PIXELS if (at := made.find(mark)) >= 0), default=len(made))
     # What codes and terms are made of was looked at element by element.
-    searched = replace(known, words=_without_terms(known.words))
-    yield from _plain(searched, made[:pixels], "bytes of the header", _SHORTEST_AMONG_BYTES)
+    header, among_terms = made[:pixels], sought.among_terms()
+    if made[128:132] == b"DICM" and (preamble := made[:128].strip(b"\0")):
+        yield from (Place("preamble", rule) for rule in sought.rules_of(preamble.decode("latin-1")))
+    yield from plain(among_terms, header, "bytes of the header", _SHORTEST_AMONG_BYTES)
     # Among pixels words are there by chance, unless they are long.
-    yield from _plain(known, made[max(pixels, len(made) - 65_536) :], "last bytes", _SHORTEST_AMONG_BYTES)
-    for count, found in enumerate(_ZLIB.finditer(made[:pixels])):
+    yield from plain(sought, made[pixels:], "bytes of the pixels", _SHORTEST_AMONG_BYTES, among_pixels=True)
+    for text in _segments(made[pixels:]):
+        yield from (Place("segment of a compressed frame", rule) for rule in sought.rules_of(text))
+    yield from inflated(sought, header)
+
+
+def inflated(sought: Sought, data: bytes) -> Iterator[Place]:
+    """Search the zlib and gzip streams within bytes."""
+    for count, found in enumerate(_ZLIB.finditer(data)):
         if count >= _STREAMS:
             break
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
-            text = inflater.decompress(made[found.start() :], _INFLATED)
+            text = inflater.decompress(data[found.start() :], _INFLATED)
         except zlib.error:
             continue
-        yield from _plain(known, text, "compressed bytes")
+        yield from plain(sought, text, "compressed bytes")
 
 
-def _plain(known: Known, data: bytes, where: str, shortest: int = 3) -> Iterator[Place]:
-    if any(uid.decode("ascii") in known.uids for uid in _UID.findall(data)):
+def _segments(pixels: bytes) -> Iterator[str]:
+    """Yield what comments and application segments of JPEG (T.81 B.2.4.5-6) and JPEG 2000 (T.800 A.9.2) say."""
+    for count, found in enumerate(_SEGMENT.finditer(pixels)):
+        if count >= _SEGMENTS:
+            return
+        data = pixels[found.end() + 2 : found.end() + int.from_bytes(found[1], "big")]
+        text = "".join(chr(code) if 32 <= code < 127 else " " for code in data)
+        if len(text.replace(" ", "")) >= max(3, len(text) * 3 // 4):
+            yield text
+
+
+def plain(sought: Sought, data: bytes, where: str, shortest: int = 3, among_pixels: bool = False) -> Iterator[Place]:
+    """Search bytes for UIDs, and for words of at least `shortest` letters."""
+    known = sought.known
+    if known.uids and any(uid.decode("ascii") in known.uids for uid in _UID.findall(data)):
         yield Place(where, UID)
-    words = frozenset(word for word in known.words if len(word) >= shortest)
-    matcher = _matcher(words)
-    if any(matcher.found_in_bytes(form) for form in (data, data.replace(b"\0", b""))):
-        yield Place(where, WORD)
+    matcher = _matcher(frozenset(word for word in known.words if len(word) >= shortest))
+    for form in (data, data.replace(b"\0", b"")) if b"\0" in data else (data,):  # without zeros: UTF-16
+        folded = form.translate(_FOLDED)
+        if matcher.found_in_folded(folded, form):
+            yield Place(where, WORD)
+        if sought.others:
+            rules = sought.others.in_bytes(form, folded, sought.with_names, among_pixels)
+            yield from (Place(where, rule) for rule in rules)
 
 
 class Matcher:
@@ -231,9 +293,8 @@ class Matcher:
             return False
         return self._regex.search(folded) is not None
 
-    def found_in_bytes(self, data: bytes) -> bool:
+    def found_in_folded(self, folded: bytes, data: bytes) -> bool:
         """Whether bytes hold one of the words, in ASCII, Latin-1 with accents, or (other scripts) UTF-8."""
-        folded = data.translate(_FOLDED)
         if self._bytes is not None and any(word in folded for word in self._plain) and self._bytes.search(folded):
             return True
         return any(word in data for word in self._others)
@@ -241,6 +302,8 @@ class Matcher:
 
 def _pattern(word: str) -> str:
     escaped = re.escape(word)
+    if word.isalpha():  # a name may end a sentence; a stop beside digits makes them another number
+        return escaped if len(word) >= 6 else rf"(?<![A-Z0-9]){escaped}(?![A-Z0-9])"
     return escaped if len(word) >= 6 and not word.isdigit() else rf"(?<![A-Z0-9.]){escaped}(?![A-Z0-9.])"
 
 
