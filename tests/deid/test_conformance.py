@@ -26,6 +26,7 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
+from cairn.deid.free_text import own_values, packaged_scrubber
 from cairn.deid.rewrite import Kept
 
 from .conftest import shared_folder
@@ -286,6 +287,32 @@ def test_uids_are_replaced_the_same_way_everywhere(rewrite: Rewrite, profile: st
             seen |= {str(at(made, depth)[row.tag].value) for row in rows if row.tag in at(made, depth)}
     assert [len(seen) for seen in becomes.values()] == [1, 1] and len(set.union(*becomes.values())) == 2
     assert all(UID(uid).is_valid for seen in becomes.values() for uid in seen)
+
+
+WRITTEN = ["2019-03-17", "17/03/2019", "17.3.2019", "17 Mar 2019", "17th March 2019", "2019.03.17", "03/17/2019",
+           "aged 93", "095Y", "93 years", "20190317101500", "20190317"]  # fmt: skip
+"""A study's date and an age over 89, as people and programs write them where no date belongs."""
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("vr", ["LO", "SH", "ST", "UN"])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_dates_and_ages_written_as_texts_do_not_come_out(profile: str, depth: int, vr: str):
+    """In each row that holds a date, a time or an age, and in attributes that stay: shifted, generalised or removed."""
+    engine = rewriter(profile, scrubber=packaged_scrubber(), own_values=own_values)
+    tags = [row.tag for row in ROWS if row.vr in ("DA", "DT", "AS") and in_dataset(row)]
+    for text in WRITTEN:
+        value = text.encode() + b" " * (len(text) % 2) if vr == "UN" else text
+        ds = Dataset()
+        for tag in (*tags, KERNEL, 0x0018_1251, 0x0018_1020):
+            ds.add_new(tag, vr, value)
+        outer = carried(ds, depth, False)
+        outer.add_new(0x0008_0020, "DA", "20190317")
+        original = file_of(outer, "explicit")
+        made = engine(original)
+        assert isinstance(made, Kept)
+        assert original.count(text.encode()) >= len(tags)
+        assert text.encode() not in made.tobytes(), text
 
 
 def test_the_packaged_table_is_the_standards(reference: Callable[[str], Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ ENCODINGS = {
 
 
 def rewriter(
-    profile: str | Profile = "research", keys: tuple[MasterKey, ...] = (KEY,), scrubber: Scrubber | None = None
-) -> Rewriter:
+    profile: str | Profile = "research", keys: tuple[MasterKey, ...] = (KEY,), scrubber: Scrubber | None = None,
+    own_values: Callable[..., Any] | None = None,
+) -> Rewriter:  # fmt: skip
     made = load_profile(CONF / f"{profile}.yaml") if isinstance(profile, str) else profile
-    return Rewriter(RuleSet(made), Pseudonyms(keys), scrubber)
+    return Rewriter(RuleSet(made), Pseudonyms(keys), scrubber, own_values)
 
 
 def minimal(sop_class: str = CT, **attributes: Any) -> Dataset:

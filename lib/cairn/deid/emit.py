@@ -9,6 +9,7 @@ from cairn.deid.decisions import MARKERS, OFFSETS, SOP_INSTANCE
 from cairn.deid.encoding import SHORT, UNDEFINED, Encoding, padded
 from cairn.deid.plan import HoleHere, Marker, Pending, PixelsHere, Plan, Run, Sequence
 from cairn.deid.rules import Action, RuleSet
+from cairn.deid.table import CODES
 from cairn.deid.values import Treatment
 from cairn.dicom.kernel import Hole
 
@@ -144,18 +145,19 @@ class Emission:
         return self._to_insert[tag, encoding.implicit, encoding.big]
 
 
-def inserted_elements(rules: RuleSet) -> dict[tuple[int, bool, bool], bytes]:
+def inserted_elements(rules: RuleSet, clean_pixels: bool = False) -> dict[tuple[int, bool, bool], bytes]:
     """Return the elements that say how a file was de-identified, by the first tag and the encoding.
 
-    PS3.15 E.1.1 steps 3 and 4, PS3.3 C.12.1.1.6; PS3.15 E.3.6 for the dates.
+    PS3.15 E.1.1 steps 3 and 4, PS3.3 C.12.1.1.6; PS3.15 E.3.6 for the dates, E.3.1 for text removed from pixels.
     """
     options = rules.profile.options
     dates = "UNMODIFIED" if "full_dates" in options else "MODIFIED" if "modified_dates" in options else "REMOVED"
     method = f"Cairn {rules.profile.name} {rules.digest[:16]}"
+    codes = sorted({*rules.profile.codes, *([CODES["clean_pixel_data"]] if clean_pixels else [])})
     made = {}
     for implicit, big in ((False, False), (True, False), (False, True), (True, True)):
         encoding = Encoding(implicit, big)
-        items = [_fields(encoding, code, meaning) for code, meaning in rules.profile.codes]
+        items = [_fields(encoding, code, meaning) for code, meaning in codes]
         made[MARKERS[0], implicit, big] = (
             encoding.element(MARKERS[0], "CS", padded(b"YES", "CS"))
             + encoding.element(MARKERS[1], "LO", padded(method.encode("ascii"), "LO"))

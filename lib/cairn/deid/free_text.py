@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from cairn.deid.free_text_patterns import CHECKS, PATTERNS
 
-RULES = 2
+RULES = 3
 """Raised when the same words and patterns would leave another text: part of the digest."""
 
 DESCRIPTOR, PROSE = "descriptor", "prose"

@@ -14,6 +14,8 @@ _UIDS = frozenset({SOP_INSTANCE, STUDY, SERIES})
 _PLACES = frozenset({ISSUER, 0x00080080, 0x00081010})
 """Own values for free text, but makers are called like sites: in kept values they are no sign of the person."""
 
+_DATES = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x00100030})
+_DATE = re.compile(rb"(?:1[89]|20)[0-9]{6}")
 _SPLIT = re.compile(rb"[\^=\\ ,;/()\[\]\0]+")
 _CHI = re.compile(r"\d{6}[ -]?\d{4}")
 
@@ -67,6 +69,9 @@ class OwnTokens:
             if tag in _UIDS:
                 words.add(raw.strip(b" \0"))
                 continue
+            if tag in _DATES:
+                words.update(date for date in raw.replace(b".", b"").split(b"\\") if _DATE.fullmatch(date))
+                continue
             upper = raw.upper()
             words.add(upper.strip(b" \0^="))
             if tag in self._names:
@@ -101,6 +106,8 @@ _COMMON = frozenset(
 
 def _pattern(word: bytes) -> bytes:
     escaped = re.escape(word)
+    if _DATE.fullmatch(word):  # a time of day may follow
+        return rb"(?<![0-9.])" + word + rb"(?=(?:[0-9]{4}|[0-9]{6})?(?![0-9]))"
     if word.isdigit():
         return rb"(?<![0-9.])" + escaped + rb"(?![0-9.])"
     return escaped if len(word) >= 5 else rb"(?<![A-Z0-9])" + escaped + rb"(?![A-Z0-9])"

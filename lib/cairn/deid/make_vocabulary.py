@@ -19,7 +19,7 @@ from pathlib import Path
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sr._concepts_dict import concepts
 
-from cairn.deid.free_text import fold
+from cairn.deid.free_text import fold, packaged_words
 
 DATA = Path(__file__).parent / "data"
 _WORD = re.compile(r"[^\W_]+")
@@ -78,9 +78,14 @@ PLACES = frozenset(
 """Places of the country that also stand in codes or descriptions."""
 
 
+def places() -> frozenset[str]:
+    """Return :data:`PLACES` and the words of ``scottish_places.txt``, of which many look like compounds of words."""
+    return PLACES | packaged_words("scottish_places.txt")
+
+
 def vocabulary(texts: Iterable[str]) -> frozenset[str]:
     """Return the vocabulary that some descriptions, the standard and the hand-typed list give together."""
-    return typed_words() | ((standard_words() | described_words(texts)) - names() - PLACES)
+    return typed_words() | ((standard_words() | described_words(texts)) - names() - places())
 
 
 def descriptions(files: Iterable[Path]) -> list[str]:
@@ -95,7 +100,7 @@ def descriptions(files: Iterable[Path]) -> list[str]:
 def main(arguments: list[str]) -> None:
     """Write the files."""
     words = vocabulary(descriptions(map(Path, arguments)))
-    called = frozenset(name for name in (names() | PLACES) - words if len(name) > 2)
+    called = frozenset(name for name in (names() | places()) - words if len(name) > 2)
     _write(DATA / "vocabulary.txt", words)
     _write(DATA / "names.txt", called)
     print(f"{len(words)} words, {len(called)} names")

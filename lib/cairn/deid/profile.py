@@ -14,6 +14,7 @@ from cairn.deid.table import CODES, OPTIONS
 from cairn.dicom.dictionary import VR_NAMES, keywords
 from cairn.errors import CairnError, nearest
 
+_HERE = Path(__file__).resolve().parent
 ACTIONS = ("keep", "remove", "empty", "dummy", "uid", "shift", "clean", "person", "pseudonym", "age")
 _TAG = re.compile(r"\(?([0-9a-fA-F]{4}),?([0-9a-fA-F]{4})\)?")
 _PRIVATE = re.compile(r"\(?([0-9a-fA-F]{3}[13579bdfBDF]),?xx([0-9a-fA-F]{2})\)?")
@@ -130,6 +131,26 @@ class Profile(_Part):
         """Dump with the options in order, so that the same profile gives the same text."""
         content = super().model_dump(**kwargs)
         return {**content, "options": sorted(content["options"])}
+
+
+def profile_file(name: str = "research") -> Path:
+    """Return the file of a profile that Cairn comes with: of ``conf/deid`` in the repository, elsewhere of the package.
+
+    Parameters
+    ----------
+    name : str
+        ``research`` or ``basic``.
+
+    Raises
+    ------
+    CairnError
+        PROFILE_UNREADABLE when there is none of that name.
+    """
+    places = (_HERE.parents[2] / "conf" / "deid", _HERE / "data" / "profiles")
+    found = [place / f"{name}.yaml" for place in places if (place / f"{name}.yaml").is_file()]
+    if not found:
+        raise CairnError("PROFILE_UNREADABLE", path=f"{name}.yaml", why="Cairn comes with no such profile")
+    return found[0]
 
 
 def load_profile(path: Path) -> Profile:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from pydicom._uid_dict import UID_dictionary
+
 from cairn.deid.decisions import MEDIA_TYPE, OVERLAY_BIT, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
 from cairn.deid.emit import Buffer, Emission, inserted_elements
 from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
@@ -141,11 +143,14 @@ class Rewriter:
         self._nodes = Nodes(rules)
         self._subjects: dict[tuple[str, tuple[tuple[int, bytes, bytes], ...]], Subject] = {}
         self._texts: dict[tuple[int, bytes, bytes, str], bytes | None] = {}
-        self._inserted = inserted_elements(rules)
+        self._inserted = {clean: inserted_elements(rules, clean) for clean in (False, True)}
+        self._clean_pixels = False
         self._decided: dict[tuple[str, tuple[int, ...], int, int], Action] = {}
         self._admitted = frozenset(entry.media_type for entry in rules.profile.admit_documents)
 
-    def __call__(self, data: bytes, person: str | None = None, holes: Iterable[Hole] = ()) -> Kept | Refused:
+    def __call__(
+        self, data: bytes, person: str | None = None, holes: Iterable[Hole] = (), clean_pixels: bool = False
+    ) -> Kept | Refused:
         """De-identify one file, or one header.
 
         Parameters
@@ -156,6 +161,8 @@ class Rewriter:
             Whose it is, where the caller knows better than the PatientID in it.
         holes : iterable of Hole
             Long values left out of a header (:class:`cairn.dicom.kernel.Hole`).
+        clean_pixels : bool
+            Whether text was removed from its pixels (:mod:`cairn.pixels.redaction`); the new header then says so.
 
         Returns
         -------
@@ -164,6 +171,7 @@ class Rewriter:
         """
         data = bytes(data)
         left_out = {hole.offset: hole for hole in holes}
+        self._clean_pixels = clean_pixels
         try:
             try:
                 return self._made(open_file(data, self._inflated_limit), person, left_out)
@@ -210,9 +218,10 @@ class Rewriter:
         instance = _text(top.get(SOP_INSTANCE, b"")) or opened.media_instance
         if not instance:  # nothing names it: its content does
             instance = sha256(opened.data[: plan.pixels_at]).hexdigest()
-        new_instance = self._pseudonyms.uid(instance)
+        # Colour palettes are instances of the standard's own (PS3.6 Table A-1), and stay what they are called.
+        new_instance = instance if instance in UID_dictionary else self._pseudonyms.uid(instance)
         meta = file_meta(sop_class, new_instance, opened.syntax, _VERSION)
-        emission = Emission(opened.data, treatment, self._inserted, "" if named else new_instance)
+        emission = Emission(opened.data, treatment, self._inserted[self._clean_pixels], "" if named else new_instance)
         emission.file(meta, plan, opened.encoding)
         findings = [*plan.findings, *(["DEID_OVERLAY_IN_PIXELS"] if _overlay_in_pixels(top) else [])]
         kept = Kept(

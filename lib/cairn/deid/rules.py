@@ -18,7 +18,7 @@ from cairn.deid.profile import Profile, format_tag
 from cairn.deid.table import Row, data_digest, profile_edition, profile_rows, safe_private_elements
 from cairn.deid.unlisted import describing, identifying
 
-ENGINE = 1
+ENGINE = 2
 """Raised when the same profile would give other bytes: part of the rule set's hash."""
 
 

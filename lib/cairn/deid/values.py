@@ -18,6 +18,7 @@ from cairn.deid.identity import OwnTokens
 from cairn.deid.plan import Pending, Withheld
 from cairn.deid.pseudonyms import Pseudonyms, shift_date
 from cairn.deid.rules import Action, decide_compound
+from cairn.deid.suspicion import suspicious as suspicious
 from cairn.deid.table import attribute_type
 from cairn.deid.walk import NUMERIC
 from cairn.dicom.charset import decode_text, encodings_of
@@ -29,12 +30,9 @@ _AGE = re.compile(r"(\d{1,3})([DWMY]?)", re.IGNORECASE)
 _ONE_VALUE = frozenset({"ST", "LT", "UT", "UR"})
 _NUMBERS = frozenset({"DS", "IS", "DA", "TM", "DT", "AS", "UI"})
 _BYTES = frozenset({"OB", "OW", "UN"})
-_NUMBER_BEFORE = frozenset({b"%d" % digit for digit in range(10)} | {b"."})
 _OLDEST = 89
 _MOST_DECIDED = 100_000
 _LONGEST_REMEMBERED = 256
-_TEN_DIGITS = re.compile(rb"\d{6}[ -]?\d{4}(?![\d.])")
-_MAIL = re.compile(rb"[\w.+-]@[\w-]{1,63}\.")
 
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
@@ -266,6 +264,8 @@ class Treatment:
         vr = pending.step.vr
         if vr in ("DS", "IS", "UI") and not NUMERIC.fullmatch(raw):
             return None
+        if vr == "AS":  # a selector's, which an option retains
+            return generalised_age(raw)
         if vr in _NUMBERS:
             return raw
         if vr not in TEXT and vr not in _BYTES:
@@ -278,19 +278,6 @@ class Treatment:
         made = self._scrub(raw, pending.charset, vr, self._subject)
         self.found_own |= made is not None
         return raw if made is None else made
-
-
-def suspicious(raw: bytes) -> bool:
-    """Whether bytes hold ten digits that could be a CHI, or a mail address: then kept texts are looked at."""
-    for found in _TEN_DIGITS.finditer(raw):
-        if raw[max(found.start() - 1, 0) : found.start()] not in _NUMBER_BEFORE:
-            return True
-    at = raw.find(b"@")
-    while at >= 0:
-        if _MAIL.match(raw, max(at - 1, 0)):
-            return True
-        at = raw.find(b"@", at + 1)
-    return False
 
 
 def shifted(raw: bytes, vr: str, days: int) -> bytes | None:

@@ -16,6 +16,8 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_data_element
 
 from cairn.dicom.dictionary import LONG_LENGTH, VR
 
@@ -82,12 +84,20 @@ def _write_dataset(dataset: Dataset, out: list[bytes], depth: int) -> None:
             element = None
         if element is not None and str(element.VR) == "SQ":
             _write_sequence(int(tag), element, out, depth)
-        elif isinstance(raw, DataElement):
-            if isinstance(raw.value, bytes):
-                _write_value(int(tag), str(raw.VR), raw.value, out)
+        elif isinstance(raw, DataElement):  # while reading pydicom needed it: character set, file meta
+            value = raw.value if isinstance(raw.value, bytes) else _encoded(raw)
+            _write_value(int(tag), str(raw.VR), value, out)
         else:
             vr = str(element.VR) if element is not None else "UN"
             _write_value(int(tag), vr, _little_endian(raw, vr), out)
+
+
+def _encoded(element: DataElement) -> bytes:
+    """Return the bytes of a value that pydicom has converted, without their header."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, True
+    write_data_element(buffer, element)
+    return buffer.getvalue()[8:]
 
 
 def _little_endian(raw: RawDataElement, vr: str) -> bytes:

@@ -293,6 +293,8 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
     node = np.zeros(_DEPTH_ARRAY * 2 + 2, np.int64)
     block_from = np.zeros(_DEPTH_ARRAY * 2 + 2, np.int64)
     items = np.zeros(_DEPTH_ARRAY * 2 + 2, np.int64)
+    highest = np.zeros(_DEPTH_ARRAY * 2 + 2, np.int64)
+    decodes_before = np.zeros(_DEPTH_ARRAY * 2 + 2, np.int64)
     block_key = np.zeros(4096, np.int64)
     block_creator = np.zeros(4096, np.int64)
 
@@ -311,6 +313,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
         top = 0
         kind[0], owner[0], until[0], hard[0], charset[0], node[0], block_from[0] = 2, -1, -1, end, -1, 0, 0
         blocks = 0
+        highest[0], decodes_before[0] = 0, decodes
         in_meta = p < dataset
         plain[0] = 0 if in_meta else implicit
         while True:
@@ -359,6 +362,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                 node[top] = node[top - 1] if items[top - 1] == 0 else -1
                 items[top - 1] += 1
                 block_from[top] = blocks
+                highest[top], decodes_before[top] = 0, decodes
                 plain[top] = plain[top - 1] or not _looks_explicit(buf, p, end)
                 continue
 
@@ -428,6 +432,7 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
             elif code == _UN and undefined:
                 code = _SQ
             value = p + size
+            highest[top] = max(tag, highest[top])
 
             slot = -1
             if node[top] >= 0:
@@ -485,19 +490,25 @@ def tokenise(buf, starts, ends, forms, uids, hole_first, hole_at, hole_length, m
                     status = TRUNCATED
                     length = end - value
                 p = value + length
+            if status == TRUNCATED and length > value_limit:
+                break  # its length and hash would be those of a part: the finding alone tells of it
             length_out[n] = length
             tail_out[n] = n + 1
 
+            if tag == CHARSET_TAG and at_out[n] >= 0:  # an empty one too: it takes the outer set away, as in pydicom
+                if decodes > decodes_before[top]:
+                    status = ODD  # it governs text that was passed already
+                    break
+                charset[top] = n
             if at_out[n] >= 0 and length > 0:
                 if odd_group and 0x10 <= element < 0x100:
-                    if blocks == block_key.size:
-                        status = ODD
+                    owned = (tag >> 16) << 16 | element << 8
+                    if highest[top] >= owned or blocks == block_key.size:
+                        status = ODD  # it may own elements that were passed already
                         break
                     block_key[blocks] = (tag >> 16) << 8 | element
                     block_creator[blocks] = _creator_of(buf, value, length, creator_keys, creator_ids)
                     blocks += 1
-                elif tag == CHARSET_TAG:
-                    charset[top] = n
                 elif tag == PIXEL_REPRESENTATION_TAG and length >= 2:
                     signed = np.int8(min(_u16(buf, value, big_here), 1))
                     if kind[top] == 2:
