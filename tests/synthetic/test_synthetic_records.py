@@ -7,30 +7,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from record_world import images_of as _images
 
 from cairn.ehr.chi import is_chi
 from cairn.ehr.deliveries import in_force, load
 from cairn.ehr.mapping import load_all
 from cairn.ehr.rows import Delivery
 from cairn.synthetic.archive import synthesise
-from cairn.synthetic.histories import Image, history
+from cairn.synthetic.histories import history
 from cairn.synthetic.people import person
 from cairn.synthetic.record_truth import COHORTS, members
 from cairn.synthetic.records import write_records
 
 MAPPINGS = load_all(Path(__file__).resolve().parents[2] / "conf" / "ehr")
 PEOPLE = 600
-
-
-def _images(index: int) -> list[Image]:
-    """Return a CT and an MR of somebody's life; every fifth has a second CT."""
-    who = person(1, index)
-    last = who.death_date or dt.date(2023, 1, 1)
-    days = [max(last - dt.timedelta(days=40 + 13 * (index % 90)), dt.date(2010, 2, 1))]
-    days += [days[0] + dt.timedelta(days=20)] * (index % 5 == 0)
-    made = [Image(f"st{index}.{n}", f"se{index}.{n}", index, day, "CT", index % 4 == 0, False, True, 1.0, "HEAD")
-            for n, day in enumerate(days)]  # fmt: skip
-    return [*made, Image(f"st{index}.m", f"se{index}.m", index, days[0], "MR", False, False, True, 3.0, "T2")]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from cairn.errors import CairnError
 from cairn.synthetic import pitfalls
 from cairn.synthetic.containers import Member, pack_tar, pack_zip
 from cairn.synthetic.draws import Draws
-from cairn.synthetic.histories import Image
+from cairn.synthetic.images import Image
 from cairn.synthetic.modules import Study
 from cairn.synthetic.people import person
 from cairn.synthetic.phantoms import FULL, SMALL

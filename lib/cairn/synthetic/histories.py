@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cairn.synthetic.draws import Draws
+from cairn.synthetic.images import Image
 from cairn.synthetic.people import Person
+from cairn.synthetic.plans import planned
 
 LAST_DAY = dt.date(2024, 12, 31)
 OPT_OUT_EVERY = 25
@@ -23,22 +25,6 @@ _OTHER_CONDITIONS = ("I10X", "J449", "E119", "S7200", "K359", "N390", "R074", "J
 _OTHER_DRUGS = ("0212000B0AAAAAA", "0205051R0AAADAD", "0407010H0AAAMAM", "0601022B0AAABAB", "20120000100")
 _OTHER_CANCERS = ("C509", "C61X", "C189", "C443", "D059")
 _TESTS = (("44h1.", "SODIUM", 139, "mmol/L"), ("42W5.", "HBA1C", 45, "mmol/mol"), ("44J3.", "CREAT", 80, "umol/L"))
-
-
-@dataclass(frozen=True)
-class Image:
-    """One made-up series: what the histories and the truth need of it."""
-
-    study_uid: str
-    series_uid: str
-    person: int
-    day: dt.date
-    modality: str
-    contrast: bool
-    localizer: bool
-    original: bool
-    spacing: float | None
-    description: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +42,7 @@ class Event:
     code : str
         What it was, as its layout writes it.
     more : tuple of str
-        Further codes; for reports study UID and modality.
+        Further codes; for reports study UID, modality and finding.
     """
 
     kind: str
@@ -103,8 +89,10 @@ def history(seed: int, person: Person, images: Sequence[Image]) -> History:
     made = History(person, person.index % OPT_OUT_EVERY == OPT_OUT_OFFSET)
     draws = Draws(seed, "history", person.index)
     studies = sorted({(image.day, image.study_uid, image.modality) for image in images})
+    plan = planned(seed, person, images)
     for day, study, modality in studies:
-        made.add("radiology_report", day, "", more=(study, modality))
+        finding = plan[0].finding if plan and plan[1].study_uid == study else ""
+        made.add("radiology_report", day, "", more=(study, modality, finding))
     scans = [day for day, _, modality in studies if modality in ("CT", "MR")]
     if scans:
         plain = [i.day for i in images if i.modality == "CT" and not i.contrast and (i.spacing or 9) <= 1.5]
@@ -113,6 +101,9 @@ def history(seed: int, person: Person, images: Sequence[Image]) -> History:
         _dementia(made, draws, draws.choice(scans))
     _background(made, draws)
     _heart(made, draws)
+    if plan:
+        for kind, days, code, more in plan[0].events:
+            made.add(kind, plan[1].day + _days(days), code, more=more)
     if person.death_date is not None and person.death_date <= LAST_DAY:
         _death(made, draws)
     return made

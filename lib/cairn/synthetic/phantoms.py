@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.synthetic.draws import Draws
+from cairn.synthetic.text_ink import ink
 
 SMALL = 64
+PAGE = 352
+"""Pages are as large in a small archive too: smaller, and their text could not be read."""
 FULL = 512
 VARIANTS = 4
 
@@ -84,6 +87,17 @@ def colour_frame(size: int, variant: int) -> npt.NDArray[np.uint8]:
     frame[..., 0] = np.where(box & (x < 0), 200, frame[..., 0])
     frame[..., 2] = np.where(box & (x >= 0), 200, frame[..., 2])
     return frame.astype(np.uint8)
+
+
+@cache
+def page(size: int, lines: tuple[str, ...]) -> npt.NDArray[np.uint8]:
+    """Return an RGB screen of shape (size, size, 3) with lines of text, light on black, as consoles capture them."""
+    canvas = np.zeros((size, size, 3), np.uint8)
+    for number, line in enumerate(lines):
+        drawn = ink(line, "bitmap", 14)[:, : size - 24]
+        top = 16 + 30 * number
+        canvas[top : top + drawn.shape[0], 12 : 12 + drawn.shape[1]] = np.where(drawn[..., None] > 0, 220, 0)
+    return canvas
 
 
 @cache

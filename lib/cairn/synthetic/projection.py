@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -16,7 +18,7 @@ from pydicom.uid import (
 
 from cairn.synthetic.encoding import Attributes, decimal
 from cairn.synthetic.modules import SeriesContext, code, date_text, shared, time_text
-from cairn.synthetic.phantoms import SMALL
+from cairn.synthetic.phantoms import PAGE, SMALL
 from cairn.synthetic.private_blocks import blocks, place
 from cairn.synthetic.series import Built, Pixels, own_identity
 
@@ -308,8 +310,9 @@ def nuclear_medicine(context: SeriesContext) -> Built:
 
 
 def secondary_capture(context: SeriesContext) -> Built:
-    """Return secondary captures: dose reports and screen shots (C.8.6)."""
-    size = context.study.pixel_size
+    """Return secondary captures: dose reports and screen shots (C.8.6), with the patient's particulars burnt in."""
+    size = PAGE
+    lines = _burnt_in(context)
     common: Attributes = {
         **shared(context, SecondaryCaptureImageStorage),
         **_pixel(size, size, 8, "RGB"),
@@ -323,5 +326,19 @@ def secondary_capture(context: SeriesContext) -> Built:
         "DerivationDescription": "Screen capture",
     }
     own = [own_identity(context, number, 5.0 * number) for number in range(1, context.count + 1)]
-    truth = {**_truth(size, size), "original": False}
-    return Built(context, SecondaryCaptureImageStorage, common, own, Pixels("colour", size, size), truth)
+    truth = {**_truth(size, size), "original": False, "burnt_in_text": list(lines)}
+    return Built(context, SecondaryCaptureImageStorage, common, own, Pixels("page", size, size, words=lines), truth)
+
+
+def _burnt_in(context: SeriesContext) -> tuple[str, ...]:
+    """Return what a console writes on a screen that it captures."""
+    who = context.study.person
+    name = unicodedata.normalize("NFKD", f"{who.family_name.upper()}, {who.given_name}")
+    return (
+        name.encode("ascii", "ignore").decode(),
+        f"CHI {who.chi}",
+        f"DOB {who.birth_date:%d/%m/%Y}",
+        f"Study {context.study.start:%d-%b-%Y}",
+        "Dose Report",
+        f"CTDIvol {context.draws('dose').number(2.0, 60.0, 1)} mGy",
+    )

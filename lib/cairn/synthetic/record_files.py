@@ -145,7 +145,8 @@ def _laboratory(history: History, event: Event) -> Row:
 
 
 def _radiology_report(history: History, event: Event) -> Row:
-    _, modality = event.more
+    _, modality, finding = event.more
+    words = f"{modality} examination. {finding or 'No acute abnormality.'}"
     return {
         "CHI": _chi(history, event.day),
         "ACCESSION_NUMBER": f"R{history.person.index:07d}{event.number:03d}",
@@ -153,7 +154,7 @@ def _radiology_report(history: History, event: Event) -> Row:
         "REPORT_DATE": f"{event.day + dt.timedelta(days=1):%Y-%m-%d} 12:00:00",
         "EXAM_NAME": f"{modality} examination",
         "MODALITY": modality,
-        "REPORT_TEXT": f"{modality} examination. No acute abnormality.\nDr {history.person.practitioner.split('^')[0]}",
+        "REPORT_TEXT": f"{words}\nDr {history.person.practitioner.split('^')[0]}",
         "REPORT_STATUS": "F",
         "BOARD": history.person.board,
     }

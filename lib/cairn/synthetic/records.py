@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cairn.synthetic.histories import Image, history
+from cairn.synthetic.histories import history
+from cairn.synthetic.images import Image
 from cairn.synthetic.people import Person
 from cairn.synthetic.record_files import RecordFiles
 from cairn.synthetic.record_truth import COHORTS, members
@@ -41,6 +42,7 @@ def image(row: dict[str, Any]) -> Image:
         original=bool(row.get("original")),
         spacing=row.get("slice_spacing"),
         description=row.get("series_description") or "",
+        region=row.get("body_part_examined") or "",
     )
 
 

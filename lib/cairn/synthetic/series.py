@@ -39,13 +39,15 @@ class Pixels(NamedTuple):
     Parameters
     ----------
     kind : str
-        ``ct``, ``mr``, ``grey``, ``colour`` or ``projection``.
+        ``ct``, ``mr``, ``grey``, ``colour``, ``projection`` or ``page``.
     rows, columns : int
         Matrix.
     frames : int
         Frames, all of them cycling through the variants.
     bits : int
         Bits stored, for projections.
+    words : tuple of str
+        Lines written on a page.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Pixels(NamedTuple):
     columns: int
     frames: int = 1
     bits: int = 12
+    words: tuple[str, ...] = ()
 
 
 @dataclass
@@ -98,31 +101,33 @@ class Instance:
     number: int
 
 
-def frame(kind: str, rows: int, columns: int, bits: int, variant: int) -> npt.NDArray[Any]:
+def frame(pixels: Pixels, variant: int) -> npt.NDArray[Any]:
     """Return one frame of a phantom."""
-    if kind == "projection":
-        return phantoms.projection(rows, columns, bits)
+    if pixels.kind == "projection":
+        return phantoms.projection(pixels.rows, pixels.columns, pixels.bits)
+    if pixels.kind == "page":
+        return phantoms.page(pixels.rows, pixels.words)
     maker: dict[str, Callable[[int, int], npt.NDArray[Any]]] = {
         "ct": phantoms.ct_slice,
         "mr": phantoms.mr_slice,
         "grey": phantoms.grey_frame,
         "colour": phantoms.colour_frame,
     }
-    return maker[kind](rows, variant % phantoms.VARIANTS)
+    return maker[pixels.kind](pixels.rows, variant % phantoms.VARIANTS)
 
 
 def _compressed(pixels: Pixels, syntax: Syntax, variant: int) -> bytes:
     """Return one compressed frame: RLE made here, the others out of the package data."""
     if syntax.uid == RLE.uid:
-        array = frame(pixels.kind, pixels.rows, pixels.columns, pixels.bits, variant)
+        array = frame(pixels, variant)
         return bytes(
             RLELosslessEncoder.encode(
                 array,
                 encoding_plugin="pydicom",
                 rows=pixels.rows,
                 columns=pixels.columns,
-                samples_per_pixel=3 if pixels.kind == "colour" else 1,
-                photometric_interpretation="RGB" if pixels.kind == "colour" else "MONOCHROME2",
+                samples_per_pixel=3 if array.ndim == 3 else 1,
+                photometric_interpretation="RGB" if array.ndim == 3 else "MONOCHROME2",
                 bits_allocated=8 * array.itemsize,
                 bits_stored=8 * array.itemsize,
                 pixel_representation=0,
@@ -144,10 +149,7 @@ def pixel_element(pixels: Pixels, syntax: Syntax, variant: int) -> tuple[bytes, 
         single = [_compressed(pixels, syntax, variant)]
         whole = element(PIXEL_DATA, "OB", encapsulate(single * pixels.frames), syntax, UNDEFINED)
         return whole, b""
-    frames = [
-        frame(pixels.kind, pixels.rows, pixels.columns, pixels.bits, variant + number)
-        for number in range(min(pixels.frames, phantoms.VARIANTS))
-    ]
+    frames = [frame(pixels, variant + number) for number in range(min(pixels.frames, phantoms.VARIANTS))]
     words = frames[0].itemsize == 2
     stored = [f.astype(f"{syntax.order}u2" if words else "u1").tobytes() for f in frames]
     value = b"".join(stored[number % len(stored)] for number in range(pixels.frames))
@@ -158,7 +160,7 @@ def pixel_element(pixels: Pixels, syntax: Syntax, variant: int) -> tuple[bytes, 
 
 def _mark(number: int, pixels: Pixels, syntax: Syntax) -> bytes:
     """Return four pixel bytes that differ between the instances of a series."""
-    if pixels.kind in ("grey", "colour"):
+    if pixels.kind in ("grey", "colour", "page"):
         return struct.pack("<I", number)
     return struct.pack(f"{syntax.order}HH", number & 0x3FF, number >> 10 & 0x3FF)
 

@@ -120,6 +120,7 @@ SERIES_SCHEMA = pa.schema(
         ("weighting", pa.string()),
         ("rows", pa.int64()),
         ("columns", pa.int64()),
+        ("burnt_in_text", pa.list_(pa.string())),
     ]
 )
 
