@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 from pathlib import Path
 
 import matplotlib.image
 import nbformat
 import pytest
+from cohort_zone import people, write
 from made_world import clock
 from nbclient import NotebookClient
-from spark_support import ROOT, forget, made_settings
+from spark_support import ROOT, forget, made_settings, spark_options
 
 from cairn.pipelines.archive_to_tables import run_stages
 from cairn.pipelines.job import Job
@@ -42,10 +44,24 @@ def warehouse(spark, tmp_path_factory) -> Path:
     return folder / "warehouse"
 
 
+@pytest.fixture(scope="module")
+def cohort_warehouse(spark, tmp_path_factory) -> Path:
+    """A warehouse with a de-identified zone of made-up people."""
+    folder = tmp_path_factory.mktemp("cohort notebook")
+    forget(spark)
+    write(Store(spark, made_settings(folder)), people(1200))
+    forget(spark)
+    return folder
+
+
 def run(name: str, warehouse: Path, monkeypatch) -> nbformat.NotebookNode:
     """Run a notebook in a kernel of its own; an error in a cell fails the test with that cell."""
     monkeypatch.setenv("CAIRN_WAREHOUSE", str(warehouse))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "lib"))
+    quick = {
+        name: value for name, value in spark_options().items() if name.startswith(("spark.sql", "spark.databricks"))
+    }
+    monkeypatch.setenv("CAIRN_SPARK__CONF", json.dumps(quick))
     monkeypatch.setenv("CAIRN_HOME", os.environ.get("CAIRN_HOME", str(ROOT / ".cairn")))
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     place = {"metadata": {"path": str(warehouse)}}
@@ -74,6 +90,23 @@ def test_pixels(warehouse, monkeypatch, tmp_path):
     assert all(picture.std() > 0.01 for picture in drawn[:4])
     if folder := os.environ.get("CAIRN_KEEP_NOTEBOOKS"):
         nbformat.write(notebook, Path(folder) / "pixels.ipynb")
+
+
+@pytest.mark.slow
+def test_cohort(cohort_warehouse, monkeypatch):
+    notebook = run("cohort.ipynb", cohort_warehouse, monkeypatch)
+    drawn = pictures(notebook)
+    assert len(drawn) == 2 and all(picture.std() > 0.01 for picture in drawn)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = "".join(output.get("text", "") for output in outputs)
+    assert "Did you mean 'ischaemic_stroke'?" in said
+    assert "list 1: frozen." in said and "nothing changed" in said
+    steps = [line.split()[0] for line in said.partition("after the step")[2].splitlines()[1:6]]
+    assert steps[0] == "1,200" and "small" not in steps
+    (chart,) = [output["data"]["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert all(f">{step}<" in chart or step in chart for step in steps)
+    if folder := os.environ.get("CAIRN_KEEP_NOTEBOOKS"):
+        nbformat.write(notebook, Path(folder) / "cohort.ipynb")
 
 
 def test_notebooks_are_kept_without_outputs():

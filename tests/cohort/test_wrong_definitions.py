@@ -80,6 +80,7 @@ WRONG = [
     ("exact: [sex]", "exact: [sexx]", 17, "controls", "Did you mean 'sex'?"),
     ("not_in: strokes", "not_in: stroke", 17, "controls", "Did you mean 'strokes'?"),
     ("test: 20", "test: 30", 18, "split", "100"),
+    ("test: 20", "test: 20, balanced_by: sexx", 18, "split", "Did you mean 'sex'?"),
     ("title: A good one", "cohort: again", 3, "cohort", "said twice"),
     ("    as: stroke\n", "", 10, "persons[1]", "gets a name"),
 ]

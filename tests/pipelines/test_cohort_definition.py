@@ -37,7 +37,7 @@ def test_every_example_is_right_and_reads_known_tables(path: Path):
     assert definition.name == path.stem
     assert "person" in definition.tables
     assert set(definition.tables) <= {"person", "series", "ehr_smr01", "ehr_smr04", "ehr_smr06", "ehr_prescribing",
-                                      "ehr_deaths"}  # fmt: skip
+                                      "ehr_deaths", "ehr_laboratory", "ehr_radiology_report"}  # fmt: skip
     words = definitions.step_words(definition.checked)
     assert len(words) == sum(step.kind != "set" for step in definition.steps)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from cairn.cohort.reading import parse
 from cairn.cohort.sql import compiled
 from cairn.errors import CairnError
 from cairn.pipelines import cohort_freeze
+from cairn.pipelines.cohort_count import counted
 from cairn.pipelines.cohort_definition import Definition
-from cairn.pipelines.cohort_freeze import Frozen, find_frozen, freeze, made_again, members_of
+from cairn.pipelines.cohort_freeze import Frozen, find_frozen, freeze, made_again, members_of, parts_before
+from cairn.pipelines.cohort_run import carried_out
 from cairn.pipelines.job import Job
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
@@ -93,12 +96,24 @@ def test_a_control_has_its_case_that_ones_index_date_and_its_own_part(job: Job, 
     members = as_rows(members_of(job.store, "strokes", 1))
     index = {row["person_id"]: row["index_date"] for row in members if row["role"] == "case"}
     controls = [row for row in members if row["role"] == "control"]
-    assert len(controls) == first.controls and len(controls) > 5
+    persons = {row["person_id"] for row in controls}
+    assert len(persons) == first.controls and len(persons) > 5
     for row in controls:
-        assert row["person_id"] == row["member"] not in index
+        assert row["person_id"] not in index
         assert row["index_date"] == index[row["case_id"]] is not None
         assert row["split"] == memory.part_of("strokes", row["person_id"], {"train": 70, "test": 30})
-        assert row["series_instance_uid"] is None
+
+
+def test_controls_have_their_images_about_the_dates_of_their_cases(job: Job, first: Frozen, rows: Rows):
+    controls = as_rows(members_of(job.store, "strokes", 1).where("role = 'control'"))
+    pairs = sorted({(row["case_id"], row["person_id"]) for row in controls})
+    expected = memory.control_images(definition().checked, rows, pairs)
+    found = [row for row in controls if row["series_instance_uid"]]
+    assert comparable([{name: row[name] for name in expected[0]} for row in found]) == comparable(expected)
+    assert all(row["member"] == row["series_instance_uid"] for row in found)
+    without = [row for row in controls if not row["series_instance_uid"]]
+    assert {row["person_id"] for row in without}.isdisjoint(row["person_id"] for row in found)
+    assert all(row["member"] == row["person_id"] for row in without) and found and without
 
 
 def test_what_it_rests_on_is_kept(job: Job, first: Frozen):
@@ -163,7 +178,9 @@ def test_a_run_that_died_before_its_end_leaves_nothing_that_counts(job: Job, fir
     done = frozen_now(job, text)
     assert done.number == 1
     rows = job.store.read(COHORT_MEMBER).where("cohort = 'dies'")
-    assert rows.count() == done.members + (done.controls or 0) == rows.select("member").distinct().count()
+    assert rows.where("role = 'case'").count() == done.members
+    assert rows.where("role = 'control'").select("person_id").distinct().count() == done.controls
+    assert rows.count() == rows.select("member").distinct().count()
     assert job.store.read(ATTRITION).where("cohort = 'dies'").count() == 4
 
 
@@ -179,3 +196,40 @@ def test_what_is_not_frozen_is_refused_with_what_is(job: Job, first: Frozen):
     with pytest.raises(CairnError, match=r"\(99\); frozen versions: 1, ") as refused:
         find_frozen(job.store, "strokes", 99)
     assert refused.value.exit_code == 2
+
+
+BALANCED = TEXT.replace("cohort: strokes", "cohort: balanced").replace("test: 30}", "test: 30, balanced_by: sex}")
+
+
+def parts(job: Job, number: int) -> dict[str, tuple[str, str]]:
+    """Return role and part of each person of a list."""
+    return {
+        row["person_id"]: (row["role"], row["split"]) for row in members_of(job.store, "balanced", number).collect()
+    }
+
+
+@pytest.mark.slow
+def test_a_balanced_split_is_as_asked_in_each_stratum_and_stays_when_the_cohort_grows(job: Job):
+    more = people(100, seed=2, prefix="b")
+    frozen_now(job, BALANCED)
+    before = parts(job, 1)
+    write(job.store, {name: more[name] for name in TABLES}, 77)
+    sexes = {row["person_id"]: row["sex"] for row in job.store.read(zone_contract("person")).collect()}
+    assert frozen_now(job, BALANCED).number == 2
+    after = parts(job, 2)
+    both = before.keys() & after.keys()
+    assert len(after) > len(before) > len(both) / 2 > 5
+    assert all(before[person][1] == after[person][1] for person in both)
+    for found in (before, after):
+        for stratum in {(role, sexes[person]) for person, (role, _) in found.items()}:
+            own = [part for person, (role, part) in found.items() if (role, sexes[person]) == stratum]
+            # Who was a control and is a case now keeps the part: a person or two beside what the sequence leaves.
+            assert abs(own.count("train") - 0.7 * len(own)) <= 4, (stratum, len(own))
+    cases = [part for role, part in after.values() if role == "case"]
+    made = definition(BALANCED)
+    with carried_out(job.store, made.steps) as resolved:
+        found = counted(resolved, made.checked, parts_before(job.store, made.checked)).split
+    assert {part: n.count for part, n in found.items()} == Counter(cases)
+    for number in (1, 2):
+        row = find_frozen(job.store, "balanced", number)
+        assert made_again(job.store, row) == row["list_hash"]

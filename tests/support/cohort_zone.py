@@ -63,6 +63,7 @@ def people(count: int, seed: int = 1, prefix: str = "p") -> Rows:
     """Return made-up people with admissions, prescriptions, deaths and series, some of them without dates or codes."""
     draw = random.Random(seed)
     made: Rows = {name: [] for name in ("person", "smr01", "smr04", "smr06", "prescribing", "deaths", "series")}
+    made |= {"laboratory": [], "radiology_report": []}  # some definitions ask for them
     for number in range(count):
         who = f"{prefix}{number:04d}"
         made["person"].append(_person(draw, who))

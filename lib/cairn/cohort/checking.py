@@ -88,7 +88,7 @@ def check(cohort: Cohort, codelists: Mapping[str, CodeList], where: Where = lamb
     work.at("index", _one_of, cohort.index, cohort.anchors, "anchor")
     work.at("images", work.images, cohort.images, sets, cohort.anchors)
     work.at("controls", work.controls, cohort.controls, sets)
-    work.at("split", _split, cohort.split)
+    work.at("split", _split, cohort.split, cohort.balanced_by)
     used = {name: codelists[name] for name in sorted(work.used)}
     hashes = {name: made.hash for name, made in used.items()}
     return Checked(cohort, sets, persons, used, definition_hash(cohort, hashes, vocabulary.vocabulary_hash()))
@@ -99,7 +99,11 @@ def _one_of(name: str, known: list[str], what: str) -> None:
         raise Wrong(f"there is no {what} {name!r}", name, known)
 
 
-def _split(parts: Mapping[str, int]) -> None:
+def _split(parts: Mapping[str, int], balanced_by: tuple[str, ...]) -> None:
+    if balanced_by and not parts:
+        raise Wrong("balanced_by needs parts beside it, such as train: 70")
+    for name in balanced_by:
+        _one_of(name, [*sources()["person"].columns, *PERSON_EXTRAS], "column of person")
     if parts and (sum(parts.values()) != 100 or min(parts.values()) < 1):
         raise Wrong(f"parts of a split are per cent and come to 100, not to {sum(parts.values())}")
 

@@ -103,4 +103,6 @@ def _sentences(cohort: Cohort) -> Iterator[str]:
         out = f", none in {', '.join(controls.not_in)}" if controls.not_in else ""
         yield f"Controls: {controls.per_case} for each person{equal}{near}{out}."
     if cohort.split:
-        yield f"Split by person: {', '.join(f'{part} {share} %' for part, share in cohort.split.items())}."
+        parts = ", ".join(f"{part} {share} %" for part, share in cohort.split.items())
+        balanced = f"; each part its share of every {' and '.join(cohort.balanced_by)}" if cohort.balanced_by else ""
+        yield f"Split by person: {parts}{balanced}."

@@ -53,11 +53,46 @@ def resolve(checked: Checked, tables: Tables) -> Result:
     return _Engine(checked, tables).run()
 
 
+def control_images(checked: Checked, tables: Tables, pairs: Sequence[tuple[str, str]]) -> list[Row]:
+    """Return the images of matched controls: those of the cohort's set, by its rule, about their cases' anchors.
+
+    Parameters
+    ----------
+    checked : Checked
+        The definition.
+    tables : mapping
+        Rows by table.
+    pairs : sequence of (str, str)
+        ``person_id`` of case and control.
+    """
+    engine = _Engine(checked, tables)
+    engine.run()
+    anchors = {person["person_id"]: person for person in engine.left}
+    own = [{**anchors[case], "person_id": control} for case, control in pairs]
+    return [member for person in own for member in engine.members_of(person)] if checked.cohort.images else []
+
+
+def fulfils(checked: Checked, where: ex.Expression, row: Mapping[str, Any]) -> bool:
+    """Return whether a condition in terms of columns is true for one row.
+
+    Parameters
+    ----------
+    checked : Checked
+        A definition with the code lists that the condition may use.
+    where : Expression
+        The condition.
+    row : mapping
+        Columns; those that are absent are NULL.
+    """
+    return _Engine(checked, {}).truth(where, row) is True
+
+
 class _Engine:
     def __init__(self, checked: Checked, tables: Tables) -> None:
         self._checked = checked
         self._tables = tables
         self._sets: dict[str, list[Row]] = {}
+        self.left: list[Row] = []
         self._below: dict[int, set[int]] = {}
         for row in tables.get("omop_concept_ancestor", ()):
             self._below.setdefault(row["ancestor_concept_id"], set()).add(row["descendant_concept_id"])
@@ -73,7 +108,8 @@ class _Engine:
         for rule in self._checked.persons:
             people = [changed for person in people if (changed := self._after(rule, person)) is not None]
             attrition.append(len(people))
-        members = [member for person in people for member in self._members(person)]
+        self.left = people
+        members = [member for person in people for member in self.members_of(person)]
         return Result(members, [*attrition, len({member["person_id"] for member in members})])
 
     # Conditions on one row: True, False or None ------------------------------------------------------------------
@@ -207,11 +243,11 @@ class _Engine:
 
     # Members ---------------------------------------------------------------------------------------------------
 
-    def _members(self, person: Row) -> list[Row]:
+    def members_of(self, person: Row) -> list[Row]:
         cohort = self._checked.cohort
         index = person[cohort.index_anchor] if cohort.index_anchor else None
         member: Row = {"person_id": person["person_id"], "index_date": index}
-        if cohort.split:
+        if cohort.split and not cohort.balanced_by:
             member["split"] = part_of(cohort.name, person["person_id"], cohort.split)
         if cohort.images is None:
             return [member]

@@ -160,6 +160,8 @@ class Cohort:
         Matched controls.
     split : mapping of str to int
         Parts for machine learning with their per cent, by person.
+    balanced_by : tuple of str
+        Columns of person: each part gets its share of every combination of their values.
     """
 
     name: str
@@ -171,6 +173,7 @@ class Cohort:
     index: str = ""
     controls: Controls | None = None
     split: Mapping[str, int] = field(default_factory=dict)
+    balanced_by: tuple[str, ...] = ()
 
     @property
     def anchors(self) -> list[str]:

@@ -122,6 +122,8 @@ class _Reader:
         version = self._whole(given["version"], "version")
         if version < 1:
             raise self._wrong("version", "a version is 1 or more")
+        split = {str(part): share for part, share in self._mapping(given.get("split"), "split").items()}
+        balanced_by = self._list(split.pop("balanced_by", []), "split.balanced_by")
         return Cohort(
             name=name,
             version=version,
@@ -131,7 +133,8 @@ class _Reader:
             images=self._images(given.get("images")),
             index=self._text(given.get("index", ""), "index"),
             controls=self._controls(given.get("controls")),
-            split={str(k): self._whole(v, f"split.{k}") for k, v in self._mapping(given.get("split"), "split").items()},
+            split={part: self._whole(v, f"split.{part}") for part, v in split.items()},
+            balanced_by=balanced_by,
         )
 
     def _parameters(self, declared: Any) -> dict[str, Any]:

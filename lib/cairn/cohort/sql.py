@@ -112,7 +112,8 @@ class _Writer:
         self._steps.append(Step("persons_0", "persons", f"SELECT p.*, {birth_year} FROM {sources()['person'].table} p"))
         for number, rule in enumerate(self._checked.persons, 1):
             self._steps.append(Step(f"persons_{number}", "persons", self._rule(rule, f"persons_{number - 1}")))
-        self._steps.append(Step("members", "members", self._members()))
+        last = f"persons_{len(self._checked.persons)}"
+        self._steps.append(Step("members", "members", self.members(last)))
         return Compiled(tuple(self._steps))
 
     # Conditions on one row -------------------------------------------------------------------------------------
@@ -252,11 +253,11 @@ class _Writer:
 
     # Members ---------------------------------------------------------------------------------------------------
 
-    def _members(self) -> str:
+    def members(self, last: str) -> str:
         cohort = self._checked.cohort
-        last = f"persons_{len(self._checked.persons)}"
         index = f"p.`{cohort.index_anchor}`" if cohort.index_anchor else "to_date(NULL)"
-        split = f", {self._split()} AS split" if cohort.split else ""
+        # A balanced split needs everybody at once: it is made of the members, not by this statement.
+        split = f", {self._split()} AS split" if cohort.split and not cohort.balanced_by else ""
         if cohort.images is None:
             return f"SELECT p.person_id, {index} AS index_date{split} FROM {last} p"
         source = self._checked.sets[cohort.images.of].source
@@ -344,6 +345,19 @@ def _order(images: Images, source: Source, index: str) -> str:
         terms = [f"i.`{column}` IS NULL, i.`{column}`{' DESC' if down else ''}" for column, down in images.order]
         return f"{', '.join(terms)}, {key}"
     return f"i._starts, {key}"
+
+
+def members_sql(checked: Checked, persons: str) -> str:
+    """Return the statement that gives other persons their images: by the rule of the cohort, about their own anchors.
+
+    Parameters
+    ----------
+    checked : Checked
+        The definition.
+    persons : str
+        View with ``person_id`` and each anchor's date and end, as the last step of persons has them.
+    """
+    return _Writer(checked, Dialect()).members(persons)
 
 
 def condition_sql(where: ex.Expression, source: Source, alias: str, checked: Checked) -> str:

@@ -13,11 +13,13 @@ from pyspark.sql import functions as F
 from cairn.cohort.checking import Checked
 from cairn.cohort.matching import match_stratum
 from cairn.cohort.memory import part_of
+from cairn.cohort.sql import UIDS, members_sql
 from cairn.pipelines.cohort_run import Resolved
 
 PAIRS = "case_id string, person_id string, split string"
 _PAIRS = pa.schema([(name, pa.string()) for name in ("case_id", "person_id", "split")])
 STRATUM, IS_CASE = "_stratum", "_is_case"
+VIEW = "cohort_controls"
 
 
 def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
@@ -48,7 +50,7 @@ def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
         pool = pool.join(resolved.frames[f"set_{name}"].select("person_id"), "person_id", "left_anti")
     strata = cases.withColumn(IS_CASE, F.lit(True)).unionByName(pool.withColumn(IS_CASE, F.lit(False)))
     per_case, caliper = controls.per_case, dict(controls.caliper)
-    name, split = checked.cohort.name, dict(checked.cohort.split)
+    name, split = checked.cohort.name, {} if checked.cohort.balanced_by else dict(checked.cohort.split)
     seed = f"{checked.cohort.name}/{checked.cohort.version}"
 
     def match(people: pa.Table) -> pa.Table:
@@ -58,3 +60,40 @@ def matched(resolved: Resolved, checked: Checked) -> DataFrame | None:
         return pa.table([*map(list, zip(*pairs, strict=True)), parts] if pairs else [[], [], []], schema=_PAIRS)
 
     return strata.groupBy(STRATUM).applyInArrow(match, PAIRS)
+
+
+def with_images(resolved: Resolved, checked: Checked, pairs: DataFrame) -> DataFrame:
+    """Return the rows of matched controls: their images by the cohort's rule, about the anchors of their cases.
+
+    A control stands in for its case, so the dates from which the rule counts are the case's. One without such an image
+    keeps a row of its own, so that the matching can be seen.
+
+    Parameters
+    ----------
+    resolved : Resolved
+        The steps as frames.
+    checked : Checked
+        The definition.
+    pairs : DataFrame
+        From :func:`matched`.
+
+    Returns
+    -------
+    DataFrame
+        ``member``, ``person_id``, ``case_id``, ``index_date``, ``split``; of those with images their date and UIDs.
+    """
+    cohort = checked.cohort
+    last = resolved.frames[f"persons_{len(checked.persons)}"]
+    anchors = [name for anchor in cohort.anchors for name in (anchor, f"{anchor}_end")]
+    cases = last.select(F.col("person_id").alias("case_id"), *anchors)
+    index = F.col(cohort.index_anchor) if cohort.index_anchor else F.lit(None).cast("date")
+    own = pairs.join(cases, "case_id").withColumn("index_date", index)
+    rows = own.select("person_id", "case_id", "split", "index_date")
+    if cohort.images is None:
+        return rows.withColumn("member", F.col("person_id"))
+    own.createOrReplaceTempView(VIEW)
+    images = resolved.spark.sql(members_sql(checked, VIEW))  # the name is looked up here and now
+    resolved.spark.catalog.dropTempView(VIEW)
+    uids = [uid for uid in UIDS if uid in images.columns]
+    found = rows.join(images.select("person_id", "image_date", *uids), "person_id", "left")
+    return found.withColumn("member", F.coalesce(uids[-1], "person_id"))

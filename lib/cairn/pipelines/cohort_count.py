@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cairn.cohort import disclosure
@@ -12,6 +13,7 @@ from cairn.cohort.checking import Checked
 from cairn.pipelines.cohort_controls import matched
 from cairn.pipelines.cohort_definition import Definition, table_lines
 from cairn.pipelines.cohort_run import Persons, Resolved, persons_by
+from cairn.pipelines.cohort_split import balanced
 
 SMALL = "small"
 NOTE = (
@@ -62,13 +64,14 @@ class Shown:
     controls: int | None
 
 
-def counted(resolved: Resolved, checked: Checked) -> Counts:
-    """Return the true counts of a cohort that is carried out."""
+def counted(resolved: Resolved, checked: Checked, earlier: DataFrame | None = None) -> Counts:
+    """Return the true counts of a cohort that is carried out; `earlier` are the parts that earlier lists gave."""
     attrition = resolved.attrition()
     members = resolved.frames["members"].count()
     split: dict[str, Persons] = {}
     if checked.cohort.split:
-        split = dict.fromkeys(checked.cohort.split, Persons(0, "")) | persons_by(resolved.members, F.col("split"))
+        cases = balanced(resolved.members.withColumn("role", F.lit("case")), resolved, checked, earlier)
+        split = dict.fromkeys(checked.cohort.split, Persons(0, "")) | persons_by(cases, F.col("split"))
     pairs = matched(resolved, checked)
     return Counts(attrition, members, split, None if pairs is None else pairs.count())
 

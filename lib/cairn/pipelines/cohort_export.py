@@ -9,14 +9,14 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 
 from cairn.cohort.checking import Checked
 from cairn.errors import CairnError
 from cairn.pipelines.cohort_chart import flow_chart
 from cairn.pipelines.cohort_count import SMALL, Shown, counted, shown
 from cairn.pipelines.cohort_definition import Definition, step_words
-from cairn.pipelines.cohort_freeze import definition_of, members_of, versions_of
+from cairn.pipelines.cohort_freeze import definition_of, members_of, parts_before, versions_of
 from cairn.pipelines.cohort_page import page
 from cairn.pipelines.cohort_profile import Distribution, profile
 from cairn.pipelines.cohort_run import Resolved, carried_out
@@ -61,7 +61,8 @@ def count(store: Store, definition: Definition, files: Mapping[str, Path] | None
         raise CairnError("BAD_ARGUMENTS", job="cohort", why="a list is frozen before it is exported", nearest="")
     require_folders(files)
     with carried_out(store, definition.steps) as resolved:
-        told, distributions = described(resolved, definition.checked, PAGE in files)
+        earlier = parts_before(store, definition.checked)
+        told, distributions = described(resolved, definition.checked, PAGE in files, earlier)
     write_counts(definition, told, distributions, "Not frozen: counted on the tables of the day.", files)
     return told
 
@@ -88,7 +89,8 @@ def export(store: Store, row: Row, files: Mapping[str, Path]) -> dict[str, int]:
     if counts := {kind: path for kind, path in files.items() if kind != MEMBERS}:
         definition = definition_of(row)
         with carried_out(store, definition.steps, versions_of(row)) as resolved:
-            told, distributions = described(resolved, definition.checked, PAGE in counts)
+            earlier = parts_before(store, definition.checked, row["cohort_version"])
+            told, distributions = described(resolved, definition.checked, PAGE in counts, earlier)
         origin = f"List {row['cohort_version']}, frozen {row['frozen']:%Y-%m-%d}."
         write_counts(definition, told, distributions, origin, counts)
     return rows
@@ -108,9 +110,11 @@ def write_members(store: Store, row: Row, path: Path) -> int:
     return written
 
 
-def described(resolved: Resolved, checked: Checked, with_profile: bool) -> tuple[Shown, list[Distribution]]:
+def described(
+    resolved: Resolved, checked: Checked, with_profile: bool, earlier: DataFrame | None = None
+) -> tuple[Shown, list[Distribution]]:
     """Return what may be shown of a cohort that is carried out, and its distributions when they are asked for."""
-    told = shown(counted(resolved, checked), step_words(checked))
+    told = shown(counted(resolved, checked, earlier), step_words(checked))
     return told, profile(resolved, checked) if with_profile else []
 
 

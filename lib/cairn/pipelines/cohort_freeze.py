@@ -23,9 +23,10 @@ from cairn.cohort.reading import parse
 from cairn.cohort.sql import UIDS, Step
 from cairn.cohort.vocabulary import vocabulary_hash
 from cairn.errors import CairnError
-from cairn.pipelines.cohort_controls import matched
+from cairn.pipelines.cohort_controls import matched, with_images
 from cairn.pipelines.cohort_definition import Definition, step_words
 from cairn.pipelines.cohort_run import ZONE, Persons, Resolved, carried_out, current_versions, kept
+from cairn.pipelines.cohort_split import balanced, given_before
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
@@ -126,7 +127,8 @@ def _make(store: Store, run: Run, definition: Definition, versions: Mapping[str,
     modified = int(run.clock() * 1000)
     with carried_out(store, definition.steps, versions) as resolved:
         attrition, names = resolved.attrition(), resolved.counted
-        rows = kept(member_rows(resolved, definition.checked, number))  # looked at twice: the matching is dear
+        earlier = parts_before(store, definition.checked, number)
+        rows = kept(member_rows(resolved, definition.checked, number, earlier))  # looked at twice: the matching is dear
         store.append(COHORT_MEMBER, rows, Token(f"cairn/cohort/{run.id}/member", 1))
         rows.unpersist()
     token = Token(f"cairn/cohort/{run.id}/attrition", 1)
@@ -152,8 +154,39 @@ def forget_unfinished(store: Store, name: str) -> None:
             store.delete_keys(contract, gone, VERSION_KEY)
 
 
-def member_rows(resolved: Resolved, checked: Checked, number: int) -> DataFrame:
-    """Return the rows of `cohort_member` of a cohort that is carried out: cases, then matched controls."""
+def parts_before(store: Store, checked: Checked, number: int | None = None) -> DataFrame | None:
+    """Return the parts that earlier lists of a cohort gave, of those with an equal split; None where none matter."""
+    cohort = checked.cohort
+    if not cohort.balanced_by or not store.exists(COHORT):
+        return None
+    lists = [row for row in frozen_versions(store, cohort.name) if number is None or row["cohort_version"] < number]
+    equal = [row for row in lists if _split_of(definition_of(row)) == (dict(cohort.split), cohort.balanced_by)]
+    return given_before(store, equal)
+
+
+def _split_of(definition: Definition) -> tuple[dict[str, int], tuple[str, ...]]:
+    cohort = definition.checked.cohort
+    return dict(cohort.split), cohort.balanced_by
+
+
+def member_rows(resolved: Resolved, checked: Checked, number: int, earlier: DataFrame | None = None) -> DataFrame:
+    """Return the rows of `cohort_member` of a cohort that is carried out: cases, then matched controls.
+
+    Parameters
+    ----------
+    resolved : Resolved
+        The steps as frames.
+    checked : Checked
+        The definition.
+    number : int
+        Of the list.
+    earlier : DataFrame, optional
+        Parts that earlier lists gave (:func:`parts_before`).
+    """
+    return balanced(_unsplit_rows(resolved, checked, number), resolved, checked, earlier)
+
+
+def _unsplit_rows(resolved: Resolved, checked: Checked, number: int) -> DataFrame:
     members = resolved.members
     uids = [uid for uid in UIDS if uid in members.columns]
     cases = members.withColumns(
@@ -167,8 +200,7 @@ def member_rows(resolved: Resolved, checked: Checked, number: int) -> DataFrame:
     pairs = matched(resolved, checked)
     if pairs is None:
         return rows
-    index = members.select(F.col("person_id").alias("case_id"), "index_date").distinct()
-    controls = pairs.join(index, "case_id").withColumns({"member": F.col("person_id"), "role": F.lit(CONTROL)})
+    controls = with_images(resolved, checked, pairs).withColumn("role", F.lit(CONTROL))
     return rows.unionByName(_complete(controls, checked.cohort.name, number))
 
 
@@ -221,7 +253,7 @@ def _cohort_row(definition: Definition, number: int, versions: Mapping[str, int]
     case = F.col("role") == CASE
     counts = members.agg(
         F.count_if(case).alias("members"),
-        F.count_if(~case).alias("controls"),
+        F.countDistinct(F.when(~case, F.col("person_id"))).alias("controls"),
     ).collect()[0]
     return {
         "cohort": cohort.name,
@@ -301,4 +333,6 @@ def made_again(store: Store, row: Row) -> str:
     """Return the hash of a frozen list made anew: its own SQL on its own versions of the tables."""
     definition = definition_of(row)
     with carried_out(store, definition.steps, versions_of(row)) as resolved:
-        return list_hash(member_rows(resolved, definition.checked, row["cohort_version"]))
+        number = row["cohort_version"]
+        earlier = parts_before(store, definition.checked, number)
+        return list_hash(member_rows(resolved, definition.checked, number, earlier))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.logger import PySparkLogger
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cairn.cohort.sql import Step
@@ -23,7 +23,7 @@ from cairn.errors import CairnError
 from cairn.pipelines.cohort_definition import pinned, tables_of
 from cairn.spark import delta_log, session
 from cairn.spark.storage import Folder
-from cairn.spark.store import Store
+from cairn.spark.store import Store, maker
 
 ZONE = "deidentified"
 
@@ -92,6 +92,11 @@ class Resolved:
     def persons(self) -> DataFrame:
         """All persons, with ``birth_year``."""
         return self.frames["persons_0"]
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session in which the steps are views."""
+        return self.frames["persons_0"].sparkSession
 
     def attrition(self) -> list[Persons]:
         """Return the persons left after each step."""
@@ -171,11 +176,6 @@ def current_versions(store: Store, tables: Sequence[str]) -> dict[str, int]:
     for name in tables:
         folder = zone.child(name)
         if not folder.exists("_delta_log"):
-            raise CairnError("TABLE_MISSING", table=f"{ZONE}.{name}", job=maker(name))
+            raise CairnError("TABLE_MISSING", table=f"{ZONE}.{name}", job=maker(ZONE, name))
         versions[name] = delta_log.table_version(store.spark, folder.hadoop_uri)
     return versions
-
-
-def maker(table: str) -> str:
-    """Return which jobs make a table of the de-identified zone."""
-    return "ehr and deidentify" if table.startswith("ehr_") or table == "person" else "deidentify"
