@@ -9,7 +9,6 @@ from cairn import cli
 from cairn.errors import EXIT_DONE
 
 SPARK = False
-PROFILE = Path(__file__).resolve().parents[1] / "conf" / "deid" / "research.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,15 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = cli.job_parser("deid", __doc__)
     parser.add_argument("action", choices=("explain",))
     parser.add_argument("tag", metavar="TAG", nargs="+", help="(0010,0010), 00100010 or PatientName")
-    parser.add_argument(
-        "--profile", type=Path, default=PROFILE, metavar="FILE", help="profile (conf/deid/research.yaml)"
-    )
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="profile (conf/deid/research.yaml)")
     parser.add_argument("--creator", metavar="TEXT", help="private creator of the tag's block")
     options = parser.parse_args(arguments)
-    from cairn.deid.profile import load_profile, parse_tag
+    from cairn.deid.profile import load_profile, parse_tag, profile_file
     from cairn.deid.rules import RuleSet, explain
 
-    rules = RuleSet(load_profile(options.profile))
+    rules = RuleSet(load_profile(options.profile or profile_file()))
     for text in options.tag:
         print(explain(rules, parse_tag(text), options.creator))
     cli.report(options, {"profile": rules.profile.name, "rule_set": rules.digest, "tags": len(options.tag)})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from cairn import cli
 from cairn.errors import EXIT_DONE
-
-PROFILE = Path(__file__).resolve().parents[1] / "conf" / "deid" / "research.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     from cairn.pipelines.job import opened
     from cairn.pipelines.terms import site_terms
 
-    terms = site_terms(settings, PROFILE, options.profile, options.opt_outs)
+    terms = site_terms(settings, options.profile, options.opt_outs)
     with opened("deidentify", settings) as job:
         run = job.run("deidentify")
         done = deidentify(job.store, run, job.folder("deidentify"), job.stream, terms)

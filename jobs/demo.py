@@ -9,7 +9,7 @@ from pathlib import Path
 from cairn import cli
 from cairn.errors import EXIT_DONE
 
-PROFILE = Path(__file__).resolve().parents[1] / "conf" / "deid" / "research.yaml"
+CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = cli.load_settings(options, os.environ)
     from cairn.pipelines.demo import run_demo
 
-    done = run_demo(settings, home, options.scale, options.seed, PROFILE)
+    done = run_demo(settings, home, options.scale, options.seed, CONF)
     cli.report(options, done.counts())
     return EXIT_DONE
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cairn import cli
-from cairn.errors import EXIT_DONE, CairnError, nearest
+from cairn.errors import EXIT_DONE
 
 MAPPINGS = Path(__file__).resolve().parents[1] / "conf" / "ehr"
 
@@ -25,47 +25,25 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
-    from cairn.pipelines.ehr import load_records, refresh_persons, sources_of
+    from cairn.pipelines.ehr_deliveries import load_deliveries, loads_in
     from cairn.pipelines.job import opened
 
-    loads = [sources_of(_mapping(name), places, options.delivered_on) for name, places in _asked(options)]
-    told: dict[str, dict[str, int]] = {}
+    loads = _one(options) if options.mapping else loads_in(options.source, MAPPINGS, options.delivered_on)
     with opened("ehr", settings) as job:
-        for number, sources in enumerate(loads):
-            if not sources:
-                continue
-            name = sources[0].mapping.mapping
-            counts = load_records(job.store, job.run("ehr"), job.folder(f"ehr-{number}"), job.stream, sources)
-            told[name] = dict(counts)
-            print(
-                f"{name}: {counts['read']:,} rows = {counts['typed']:,} typed + {counts['quarantined']:,} quarantined; "
-                f"{counts['in_force']:,} records in force"
-            )
-        persons = refresh_persons(job.store, job.run("ehr"))
-        print(f"{persons['persons']:,} persons, {persons['aliases']:,} other numbers of theirs")
-    cli.report(options, {**told, **persons})
+        done = load_deliveries(job, loads)
+    print("\n".join(done.lines()))
+    cli.report(options, done.counts())
     return EXIT_DONE
 
 
-def _asked(options) -> list[tuple[str, list[str]]]:  # type: ignore[no-untyped-def]
-    if options.mapping:
-        return [(options.mapping, options.source)]
-    return [
-        (folder.name, [str(folder)])
-        for place in options.source
-        for folder in sorted(Path(place).iterdir())
-        if folder.is_dir()
-    ]
+def _one(options):  # type: ignore[no-untyped-def]
+    """Return the files of the mapping that was named."""
+    from cairn.ehr.mapping import load, named
+    from cairn.pipelines.ehr import sources_of
 
-
-def _mapping(name: str):  # type: ignore[no-untyped-def]
-    from cairn.ehr.mapping import load
-
-    path = Path(name) if name.endswith((".yaml", ".yml")) else MAPPINGS / f"{name}.yaml"
-    if not path.exists():
-        known = [file.stem for file in MAPPINGS.glob("*.yaml")]
-        raise CairnError("BAD_ARGUMENTS", job="ehr", why=f"there is no mapping {name!r}", nearest=nearest(name, known))
-    return load(path)
+    is_file = options.mapping.endswith((".yaml", ".yml"))
+    mapping = load(Path(options.mapping)) if is_file else named(options.mapping, MAPPINGS)
+    return [sources_of(mapping, options.source, options.delivered_on)]
 
 
 if __name__ == "__main__":

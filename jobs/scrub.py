@@ -11,7 +11,6 @@ from cairn import cli
 from cairn.errors import EXIT_DONE
 
 SPARK = False
-PROFILE = Path(__file__).resolve().parents[1] / "conf" / "deid" / "research.yaml"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--opt-outs", metavar="FILE", help="CHIs of who has opted out, one a line")
     parser.add_argument(
-        "--pass-pixels", action="store_true", help="let images with text pass, found or suspected, marked"
+        "--pass-pixels", action="store_true", help="let images pass whose text could not be removed or seen, marked"
     )
     parser.add_argument(
         "--processes", type=int, default=len(os.sched_getaffinity(0)), help="worker processes (all cores)"
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     from cairn.pixels.text.engines import check_engines
     from cairn.pixels.warm import ensure_compiled
 
-    terms = site_terms(settings, PROFILE, options.profile, options.opt_outs)
+    terms = site_terms(settings, options.profile, options.opt_outs)
     limits = settings.headers
     check_engines(settings.pixels.text_engines)
     ensure_compiled(sys.stderr)

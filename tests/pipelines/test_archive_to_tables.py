@@ -14,6 +14,7 @@ from made_world import World
 from cairn.pipelines.archive_to_tables import run_stages
 from cairn.pipelines.job import Job
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
+from cairn.tables.burned_in_text import BURNED_IN_TEXT
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
@@ -180,6 +181,16 @@ def test_series_know_what_their_pixels_say(world: World) -> None:
             whole = sum(row[f"volume_{band}"] for band in ("air", "lung", "fat", "soft_tissue", "bone", "metal"))
             assert whole <= voxel * row["rows"] * row["columns"] * row["images"] * (1 + 1e-9)
     assert any(row["volume_soft_tissue"] for row in rows)
+
+
+def test_what_consoles_burnt_in_is_found(world: World) -> None:
+    burnt = {row["series_instance_uid"]: row["burnt_in_text"] for row in world.series if row["burnt_in_text"]}
+    found = world.store.read(BURNED_IN_TEXT).select("series_instance_uid", "text").collect()
+    assert burnt
+    for series, lines in burnt.items():
+        read = "".join(row["text"] or "" for row in found if row["series_instance_uid"] == series)
+        number = next(line for line in lines if line.startswith("CHI")).removeprefix("CHI ")
+        assert number in read.replace(" ", "")
 
 
 def test_the_kept_bytes_parse_to_the_same_dataset(world: World) -> None:

@@ -21,8 +21,9 @@ from cairn.deid.rewrite import Refused, Rewriter
 from cairn.deid.rules import RuleSet
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify import TWINS, Crossed, deidentify, refuse_unknown_columns
-from cairn.pipelines.deidentify_task import Terms
+from cairn.pipelines.deidentify_task import DeidentifyWork, Terms
 from cairn.pipelines.job import Job
+from cairn.settings import Headers
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import (
     DEIDENTIFIED_INSTANCE,
@@ -169,6 +170,12 @@ def test_another_key_makes_a_zone_with_nothing_in_common(
 def test_without_a_key_nothing_begins(world: World, terms: Terms, tmp_path: Path) -> None:
     with pytest.raises(CairnError, match="KEY_MISSING"):
         run(world, replace(terms, keys=str(tmp_path / "none")), "no key")
+
+
+def test_a_worker_with_other_keys_rules_or_code_makes_nothing(terms: Terms) -> None:
+    work = DeidentifyWork(terms, "another version", Headers(), "run")
+    with pytest.raises(CairnError, match="WORKER_DIFFERS"):
+        list(work(iter([])))
 
 
 def test_a_column_without_a_rule_stops_it(store) -> None:  # type: ignore[no-untyped-def]

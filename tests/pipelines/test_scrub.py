@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import imagecodecs
@@ -15,14 +16,19 @@ import pytest
 from pixel_sample import made_file
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
+from redaction_sample import decoded, read
 
 from cairn.deid.keys import make_key
 from cairn.deid.profile import load_profile
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify_task import Terms
-from cairn.pipelines.pixel_task import TEXT, EntryWorker, guarded
+from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
 from cairn.pipelines.pixels import device_rules
-from cairn.pipelines.scrub import REPORT, ScrubWork, scrub, text_in
+from cairn.pipelines.scrub import REPORT, ScrubWork, scrub
+from cairn.pipelines.scrub_pixels import CleanPixels, ScrubPixels
+from cairn.pixels.reader import PixelEntry
+from cairn.pixels.redaction.redactor import Redactor
+from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.device_rules import Condition, DeviceRule
 from cairn.settings import Settings
 from cairn.synthetic.text_set import made_text_image
@@ -98,24 +104,54 @@ def test_nothing_real_leaves(source: Path, tmp_path: Path, terms: Terms) -> None
     assert search_folder(output, real) == []
 
 
-def test_images_with_text_pass_only_when_told_and_are_marked(source: Path, tmp_path: Path, terms: Terms) -> None:
-    for group in ("ultrasound", "overlay", "none"):
-        (source / f"{group}.dcm").write_bytes(made_text_image(5, group, 1).data)
+def test_text_is_removed_and_what_cannot_be_cleaned_stays(source: Path, tmp_path: Path, terms: Terms) -> None:
+    planted = {group: made_text_image(5, group, 1) for group in ("ultrasound", "overlay", "none")}
+    for group, image in planted.items():
+        (source / f"{group}.dcm").write_bytes(image.data)
     cut = (source / "JPEG2000.dcm").read_bytes()
     (source / "undecodable.dcm").write_bytes(cut[: cut.rindex(b"\xff\x4f\xff\x51")] + bytes(40))
-    _, rows = run(source, tmp_path / "out", terms)
-    codes = {row["entry"].rsplit("/", 1)[-1]: row["code"] for row in rows if ".zip" not in row["entry"]}
-    assert codes["ultrasound.dcm"] == codes["overlay.dcm"] == "DEID_PIXEL_TEXT_FOUND"
-    assert codes["undecodable.dcm"] == "DEID_PIXELS_UNEXAMINED"
-    assert codes["none.dcm"] == codes["CT_small.dcm"] == codes["rtplan.dcm"] == ""
+    output = tmp_path / "out"
+    _, rows = run(source, output, terms)
+    by_name = {row["entry"].rsplit("/", 1)[-1]: row for row in rows if ".zip" not in row["entry"]}
+    assert {name for name, row in by_name.items() if row["code"].startswith("DEID")} == {"undecodable.dcm"}
+    assert by_name["undecodable.dcm"]["code"] == "DEID_PIXELS_UNEXAMINED"
+    row, image = by_name["ultrasound.dcm"], planted["ultrasound"]
+    assert row["outcome"] == "written" and int(row["boxes"]) >= 1 and row["frames"] == "1"
+    written = (output / row["output"]).read_bytes()
+    made = read(written)
+    assert made.BurnedInAnnotation == "NO"
+    assert "113101" in [item.CodeValue for item in made.DeidentificationMethodCodeSequence]
+    changed = (decoded(written) != decoded(image.data)).any(-1)[0]
+    for text in image.planted:
+        place = changed[text.y : text.y + text.ink.shape[0], text.x : text.x + text.ink.shape[1]]
+        assert not text.identifying or place[text.ink].mean() > 0.9
+    for name in ("none.dcm", "CT_small.dcm", "rtplan.dcm"):
+        assert by_name[name]["outcome"] in ("written", "same") and by_name[name]["boxes"] == "0"
+        codes = pydicom.dcmread(output / by_name[name]["output"]).DeidentificationMethodCodeSequence
+        assert "113101" not in [item.CodeValue for item in codes]
+    assert int(by_name["overlay.dcm"]["boxes"]) >= 1 and by_name["overlay.dcm"]["frames"] == "0"
+
+
+def test_images_pass_as_they_are_when_told_and_are_marked(source: Path, tmp_path: Path, terms: Terms) -> None:
+    cut = (source / "JPEG2000.dcm").read_bytes()
+    (source / "undecodable.dcm").write_bytes(cut[: cut.rindex(b"\xff\x4f\xff\x51")] + bytes(40))
     _, rows = run(source, tmp_path / "other", terms, pass_pixels=True)
     marked = {row["entry"].rsplit("/", 1)[-1]: row["findings"] for row in rows if ".zip" not in row["entry"]}
-    for name in ("ultrasound.dcm", "overlay.dcm", "undecodable.dcm"):
-        assert codes[name] in marked[name], name
+    assert "DEID_PIXELS_UNEXAMINED" in marked["undecodable.dcm"]
+    assert "DEID" not in marked["CT_small.dcm"]
 
 
-def test_a_header_that_says_so_and_frames_that_nobody_saw_are_reason_enough(tmp_path: Path) -> None:
-    pixels = Settings().pixels
+@pytest.fixture(scope="module")
+def redactor() -> Iterator[Redactor]:
+    with Redactor() as made:
+        yield made
+
+
+def cleaner(redactor: Redactor, rules: tuple[DeviceRule, ...] = ()) -> ScrubPixels:
+    return ScrubPixels(guarded(entry_worker(Settings().pixels, rules).reading(TEXT)), redactor)
+
+
+def test_a_header_that_says_so_and_frames_that_nobody_saw_are_reason_enough(redactor: Redactor) -> None:
     frame = np.zeros((64, 64), np.uint8)
     good = imagecodecs.jpegls_encode(frame)
     frames = encapsulate([good, b"\xff\xd8" + bytes(60), good])
@@ -125,20 +161,62 @@ def test_a_header_that_says_so_and_frames_that_nobody_saw_are_reason_enough(tmp_
         "DEID_PIXEL_TEXT_SUSPECTED": made_file(frame, BurnedInAnnotation="YES"),
         "DEID_PIXELS_UNEXAMINED": made_file(frames, JPEG_LS, frames=3, **several),
     }
-    with EntryWorker(pixels, ()) as worker:
-        look = guarded(worker.reading(TEXT))
-        assert {code: text_in(data, look) for code, data in cases.items()} == {code: code for code in cases}
-        slide = made_file(np.zeros((70, 32, 32), np.uint8), frames=70, SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
-        assert text_in(slide, look) == "DEID_PIXELS_UNEXAMINED"  # a part of its frames was looked at
+    clean = cleaner(redactor)
+    for code, data in cases.items():
+        assert clean(BytesEntry(data)) == CleanPixels(code)
+    slide = made_file(np.zeros((70, 32, 32), np.uint8), frames=70, SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
+    assert clean(BytesEntry(slide)).code == "DEID_PIXELS_UNEXAMINED"  # a part of its frames was looked at
 
 
-def test_a_device_rule_that_holds_is_reason_enough(source: Path, tmp_path: Path, terms: Terms) -> None:
-    rule = DeviceRule("any CT", "regions", (Condition("contains", "Modality", "CT"),), ((0, 0, 60, 20),))
-    work = ScrubWork(terms, tmp_path / "out", Settings().pixels, (rule,), False, 1, 10)
-    with EntryWorker(work.pixels, work.rules) as worker:
-        look = guarded(worker.reading(TEXT))
-        assert text_in((source / "CT_small.dcm").read_bytes(), look) == "DEID_PIXEL_TEXT_SUSPECTED"
-        assert text_in((source / "MR_small.dcm").read_bytes(), look) == ""
+def test_regions_of_a_device_rule_are_blanked(redactor: Redactor, source: Path) -> None:
+    def rule(*regions: tuple[int, int, int, int]) -> DeviceRule:
+        return DeviceRule("any CT", "regions", (Condition("contains", "Modality", "CT"),), regions)
+
+    data = (source / "CT_small.dcm").read_bytes()
+    made = cleaner(redactor, (rule((0, 0, 60, 20)),))(BytesEntry(data))
+    assert (made.code, made.boxes, made.frames) == ("", 1, 1) and made.data is not None
+    before, after = decoded(data)[0, ..., 0], decoded(made.data)[0, ..., 0]
+    assert len(np.unique(after[:20, :60])) == 1
+    assert np.array_equal(after[20:], before[20:]) and np.array_equal(after[:, 60:], before[:, 60:])
+    elsewhere = cleaner(redactor, (rule((500, 500, 60, 20)),))
+    assert elsewhere(BytesEntry(data)).code == "DEID_PIXEL_TEXT_SUSPECTED"  # no box covers what is suspected
+    assert elsewhere(BytesEntry((source / "MR_small.dcm").read_bytes())).code == ""
+
+
+class Stubborn:
+    """A look that finds text wherever it likes, a number of times."""
+
+    def __init__(self, *finds: list[tuple[int, int, int, int]]) -> None:
+        self.finds = list(finds)
+
+    def __call__(self, entry: PixelEntry) -> Found:
+        place = self.finds.pop(0) if len(self.finds) > 1 else self.finds[0]
+        searched = {"pixels": True, "frames": 1, "frames_looked": 1, "device_regions": [], "evidence": []}
+        boxes = [
+            {
+                **dict(zip(("x", "y", "width", "height"), box, strict=True)),
+                "frame": 1,
+                "last_frame": 1,
+                "plane": "pixels",
+            }
+            for box in place
+        ]
+        return Found({"text_search": [searched], "burned_in_text": boxes})
+
+
+def test_a_survivor_keeps_the_file_back(redactor: Redactor) -> None:
+    data = made_file(np.full((64, 64), 9, np.uint8))
+    a, b, c, d = (0, 0, 9, 9), (20, 20, 9, 9), (40, 40, 9, 9), (50, 0, 9, 9)
+    assert ScrubPixels(Stubborn([a], [b], [c], [d]), redactor)(BytesEntry(data)).code == "REDACTION_SURVIVOR"
+    came_to_light = ScrubPixels(Stubborn([a], [b], []), redactor)(BytesEntry(data))
+    assert (came_to_light.code, came_to_light.boxes) == ("", 2)
+    assert ScrubPixels(Stubborn([a], [(2, 2, 5, 5)]), redactor)(BytesEntry(data)).code == ""  # within what is black
+    assert ScrubPixels(Stubborn([a], [(2, 2, 9, 5)]), redactor)(BytesEntry(data)).boxes == 2
+
+
+def test_a_file_that_cannot_be_redacted_stays(redactor: Redactor) -> None:
+    data = made_file(np.full((64, 64), 9, np.uint8))
+    assert ScrubPixels(Stubborn([(0, 0, 9, 9)]), redactor)(BytesEntry(data[:-9])).code == "REDACTION_PIXELS_BROKEN"
 
 
 def test_again_writes_nothing_and_other_machines_write_the_same(source: Path, tmp_path: Path, terms: Terms) -> None:

@@ -194,3 +194,18 @@ def load_all(folder: Path) -> dict[str, Mapping]:
     """Return the mappings of a folder by name, sorted."""
     made = [load(path) for path in sorted(folder.glob("*.yaml"))]
     return {mapping.mapping: mapping for mapping in made}
+
+
+def named(name: str, folder: Path) -> Mapping:
+    """Return the mapping called `name` of a folder.
+
+    Raises
+    ------
+    CairnError
+        BAD_ARGUMENTS, with the nearest right name.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        known = [file.stem for file in folder.glob("*.yaml")]
+        raise CairnError("BAD_ARGUMENTS", job="ehr", why=f"there is no mapping {name!r}", nearest=nearest(name, known))
+    return load(path)

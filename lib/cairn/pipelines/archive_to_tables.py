@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from cairn.pipelines.deidentify import Crossed, deidentify
 from cairn.pipelines.deidentify_task import Terms
+from cairn.pipelines.ehr_deliveries import Loaded, Loads, load_deliveries
 from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job
@@ -41,6 +42,8 @@ class Done:
         Rows of the two tables.
     crossed : Crossed or None
         What the de-identified zone holds; None when it was left alone.
+    loaded : Loaded or None
+        Health records of this run; None without any.
     """
 
     account: Account
@@ -53,6 +56,7 @@ class Done:
     series: int
     studies: int
     crossed: Crossed | None = None
+    loaded: Loaded | None = None
 
     def lines(self) -> list[str]:
         """Return it in words."""
@@ -69,12 +73,14 @@ class Done:
                 f"pixels measured in this run {self.measured:,}, quarantined {self.unmeasured:,}: "
                 f"{rate:,.0f} entries per CPU second of the workers"
             )
+        out += self.loaded.lines() if self.loaded else []
         return out + (self.crossed.lines() if self.crossed else [])
 
     def counts(self) -> dict[str, object]:
         """Return all of it for a JSON line."""
-        own = {name: value for name, value in vars(self).items() if name not in ("account", "crossed")}
-        return {**self.account.counts(), **own, "deidentified": vars(self.crossed) if self.crossed else None}
+        own = {name: value for name, value in vars(self).items() if name not in ("account", "crossed", "loaded")}
+        told = {"records": self.loaded.counts() if self.loaded else None}
+        return {**self.account.counts(), **own, **told, "deidentified": vars(self.crossed) if self.crossed else None}
 
 
 def headers_cpu(store: Store, run: str) -> float | None:
@@ -89,8 +95,8 @@ def worker_cpu(store: Store, run: str) -> float:
     return float(row["seconds"] or 0.0) if row else 0.0
 
 
-def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None) -> Done:
-    """Run inventory, headers, pixels, series, and deidentify where there are terms for it.
+def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None, records: Loads = ()) -> Done:
+    """Run inventory, headers, pixels, series, ehr where there are records, and deidentify where there are terms for it.
 
     Parameters
     ----------
@@ -100,6 +106,8 @@ def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None) -> Do
         Roots of the archive.
     terms : Terms, optional
         Rules, keys and opt-outs of the de-identified zone; without them it is left alone.
+    records : sequence of sequence of Source
+        Deliveries of health records, by mapping.
 
     Returns
     -------
@@ -111,6 +119,7 @@ def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None) -> Do
     headers = read_headers(store, job.run("headers"), job.folder("headers"), job.stream)
     pixels = read_pixels(store, job.run("pixels"), job.folder("pixels"), job.stream)
     described = run_series(store, job.run("series"))
+    loaded = load_deliveries(job, records) if records else None
     crossed = None
     if terms is not None:
         crossed = deidentify(store, job.run("deidentify"), job.folder("deidentify"), job.stream, terms)
@@ -125,4 +134,5 @@ def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None) -> Do
         described.series,
         described.studies,
         crossed,
+        loaded,
     )

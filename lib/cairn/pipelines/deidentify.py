@@ -15,40 +15,31 @@ from pyspark.sql import functions as F
 
 from cairn.dicom.warm import ensure_compiled
 from cairn.errors import CairnError
+from cairn.pipelines.deidentify_records import cross_records, local_key, number_key, opted_out, owners, with_register
 from cairn.pipelines.deidentify_task import CROSSED, OPTED_OUT, STAGE, DeidentifyWork, Terms
-from cairn.pipelines.series_aggregate import series_rows, study_rows
+from cairn.pipelines.deidentify_twins import OF_PIXELS, refresh_twins
 from cairn.spark.ledger import Run
 from cairn.spark.stage import Stage, forget_entries, run_stage
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
 from cairn.spark.udfs import uid_udf
-from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
 from cairn.tables.contract import Contract
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import (
-    DEIDENTIFIED_BURNED_IN_TEXT,
     DEIDENTIFIED_INSTANCE,
-    DEIDENTIFIED_PIXEL_STATISTICS,
     DEIDENTIFIED_SERIES,
     DEIDENTIFIED_STUDY,
-    DEIDENTIFIED_TEXT_SEARCH,
+    RECORDS,
     REPORT_TEXT,
 )
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
-from cairn.tables.pixel_statistics import PIXEL_STATISTICS
+from cairn.tables.person import PERSON_ALIAS
 from cairn.tables.quarantine import QUARANTINE
-from cairn.tables.series import PIXELS, SERIES, TEXT
+from cairn.tables.series import SERIES
 from cairn.tables.study import STUDY_TABLE
 
-OF_PIXELS = {
-    PIXEL_STATISTICS: DEIDENTIFIED_PIXEL_STATISTICS,
-    TEXT_SEARCH: DEIDENTIFIED_TEXT_SEARCH,
-    BURNED_IN_TEXT: DEIDENTIFIED_BURNED_IN_TEXT,
-}
-"""Tables of the pixel stage, whose twins hold the rows of instances that crossed."""
-
-SOURCES = (INSTANCE, SERIES, STUDY_TABLE, *OF_PIXELS)
+SOURCES = (INSTANCE, SERIES, STUDY_TABLE, *OF_PIXELS, *RECORDS)
 TWINS = (
     DEIDENTIFIED_INSTANCE,
     REPORT_TEXT,
@@ -70,7 +61,9 @@ class Crossed:
     by_code : dict
         Refused ones by code.
     rows : dict
-        Rows of each twin.
+        Rows of each twin of the images' tables.
+    records : dict
+        Rows of each twin of persons and health records; empty without any.
     """
 
     crossed: int
@@ -78,15 +71,20 @@ class Crossed:
     refused: int
     by_code: dict[str, int]
     rows: dict[str, int]
+    records: dict[str, int]
 
     def lines(self) -> list[str]:
         """Return it in words."""
         why = ", ".join(f"{code} {count:,}" for code, count in self.by_code.items())
-        return [
+        told = [
             f"primary entries: crossed {self.crossed:,}, opted out {self.opted_out:,}, refused {self.refused:,}"
             + (f" ({why})" if why else ""),
             "de-identified rows: " + ", ".join(f"{name} {count:,}" for name, count in self.rows.items()),
         ]
+        if self.records:
+            rows = ", ".join(f"{name.removeprefix('ehr_')} {count:,}" for name, count in self.records.items() if count)
+            told.append(f"de-identified records: {rows}")
+        return told
 
 
 def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: Terms) -> Crossed:
@@ -118,6 +116,7 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
     """
     version = terms.version()  # reads the keys: nothing begins without them
     refuse_unknown_columns(store)
+    terms = with_register(store, terms)
     ensure_compiled(stream)
     store.ensure(CROSSING, QUARANTINE, *TWINS)
     forget_other_versions(store, version)
@@ -134,9 +133,8 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
         forget=lambda store, entries: forget(store, entries, terms),
     )
     run_stage(stage, store, run, scratch, stream)
-    refresh_of_pixels(store, terms)
-    refresh_aggregates(store, terms)
-    return account(store)
+    refresh_twins(store, run, terms)
+    return account(store, cross_records(store, run, terms))
 
 
 def refuse_unknown_columns(store: Store) -> None:
@@ -151,25 +149,59 @@ def refuse_unknown_columns(store: Store) -> None:
 
 
 def primary_headers(store: Store) -> DataFrame:
-    """Return the kept headers of the primary entries; of equal ones without SOPInstanceUID all but one are repeated."""
-    columns = ("uri", "content_version", "sop_instance_uid", "sop_class_uid")
-    primary = store.read(INSTANCE).where("is_primary").select(*columns)
+    """Return the kept headers of the primary entries; of equal ones without SOPInstanceUID all but one are repeated.
+
+    ``person`` is whom the PatientID leads to where that is a replaced or local number, else NULL.
+    """
+    columns = ("uri", "content_version", "sop_instance_uid", "sop_class_uid", "person")
     kept = store.read(HEADER_BLOB).select("uri", "content_version", "header", "holes", "file_size", "header_sha256")
     equal = Window.partitionBy("header_sha256").orderBy("uri")
-    joined = primary.join(kept, ["uri", "content_version"])
+    joined = linked(store).select(*columns).join(kept, ["uri", "content_version"])
     named = joined.where("sop_instance_uid IS NOT NULL").withColumn("repeated", F.lit(False))
     nameless = joined.where("sop_instance_uid IS NULL").withColumn("repeated", F.row_number().over(equal) > 1)
     return named.unionByName(nameless).drop("sop_instance_uid", "header_sha256")
 
 
+def linked(store: Store) -> DataFrame:
+    """Return the primary instances, with the ``person`` to whom a replaced or local number leads."""
+    primary = store.read(INSTANCE).where("is_primary")
+    known = owners(store)
+    if known is None:
+        return primary.withColumn("person", F.lit(None).cast("string"))
+    number = number_key(F.col("patient_id"), F.col("issuer_of_patient_id"))
+    found = primary.withColumn("number_key", number).join(known, "number_key", "left")
+    return found.withColumnRenamed("owner", "person")
+
+
 def settled(store: Store, terms: Terms) -> DataFrame:
-    """Return what was decided under these terms: as crossed or refused, or as opted out by somebody still opted out."""
-    out = F.coalesce(_opted_out(terms), F.lit(False))
-    return store.read(CROSSING).where(out == (F.col("outcome") == OPTED_OUT)).select("uri", "content_version")
+    """Return what was decided under these terms: of whom it is still, and whether they are still in or out."""
+    out = opted_out(store, terms).withColumn("_out", F.lit(True))
+    decided = store.read(CROSSING).join(F.broadcast(out), "person", "left")
+    decided = decided.where(F.coalesce("_out", F.lit(False)) == (F.col("outcome") == OPTED_OUT))
+    if store.exists(PERSON_ALIAS):
+        decided = decided.join(of_somebody_else(store), "uri", "left_anti")
+    return decided.select("uri", "content_version")
 
 
-def _opted_out(terms: Terms) -> Column:
-    return F.col("person").isin(*sorted(terms.opt_outs)) if terms.opt_outs else F.lit(False)
+def of_somebody_else(store: Store) -> DataFrame:
+    """Return the ``uri`` of entries that crossed as another person's than their number leads to now.
+
+    Numbers with other characters than ASCII, or with several values, are left out: the engine reads them from the
+    header's bytes, and would be asked again and again.
+    """
+    plain = F.col("patient_id").rlike(r"^[ -~]*[!-~][ -~]*$") & ~F.col("patient_id").contains("\\")
+    own = number_key(F.col("patient_id"), F.col("issuer_of_patient_id"))
+    local = local_key(F.col("patient_id"), F.col("issuer_of_patient_id"))
+    now = (
+        linked(store)
+        .where(plain)
+        .select("uri", F.col("person").alias("_now"), own.alias("_own"), local.alias("_local"))
+    )
+    crossed = store.read(CROSSING).where("person IS NOT NULL").select("uri", "person").join(now, "uri")
+    right = F.when(F.col("_now").isNotNull(), F.col("person") == F.col("_now")).otherwise(
+        F.col("person").isin(F.col("_own"), F.col("_local"))
+    )
+    return crossed.where(~right).select("uri")
 
 
 def forget_other_versions(store: Store, version: str) -> None:
@@ -205,62 +237,15 @@ def forget(store: Store, entries: DataFrame, terms: Terms) -> None:
     forget_entries(store, entries, STAGE, (QUARANTINE, CROSSING))
 
 
-def refresh_of_pixels(store: Store, terms: Terms) -> None:
-    """Bring the twins of the pixel stage's tables up to date: rows of instances that crossed, without addresses."""
-    crossed = store.read(CROSSING).where(F.col("outcome") == CROSSED).select("uri", "instance")
-    uid = uid_udf(terms)
-    names = crossed.select("uri", uid("instance").alias("_new"))
-    instances = store.read(DEIDENTIFIED_INSTANCE).select("person_id", F.col("sop_instance_uid").alias("_new"))
-    for source, made in OF_PIXELS.items():
-        if not store.exists(source):
-            continue
-        rows = store.read(source).join(names, "uri").join(instances, "_new")
-        rows = rows.withColumns({"sop_instance_uid": F.col("_new"), "series_instance_uid": uid("series_instance_uid")})
-        _bring_up_to_date(store, made, rows)
-
-
-def refresh_aggregates(store: Store, terms: Terms) -> None:
-    """Bring the twins of `series` and `study` up to date with the twin of `instance`."""
-    # The aggregation asks for these two; a twin holds primary instances only.
-    instances = store.read(DEIDENTIFIED_INSTANCE).withColumns(
-        {"is_primary": F.lit(True), "uri": F.col("sop_instance_uid")}
-    )
-    instances = instances.withColumn("patient_id", F.col("person_id"))
-    series = series_rows(instances).withColumn("person_id", F.col("patient_id"))
-    if store.exists(SERIES):
-        series = _with_pixels(series, store.read(SERIES), terms)
-    _bring_up_to_date(store, DEIDENTIFIED_SERIES, series)
-    _bring_up_to_date(store, DEIDENTIFIED_STUDY, study_rows(instances).withColumn("person_id", F.col("patient_id")))
-
-
-def _with_pixels(rows: DataFrame, series: DataFrame, terms: Terms) -> DataFrame:
-    """Return rows of the twin of `series` with what the pixels say, from `series` by the pseudonymous UID."""
-    names = [column.name for column in (*PIXELS, *TEXT) if column.rule != "drop"]
-    said = series.select(uid_udf(terms)("series_instance_uid").alias("series_instance_uid"), *names)
-    return rows.drop(*names).join(said, "series_instance_uid", "left")
-
-
-def _bring_up_to_date(store: Store, contract: Contract, rows: DataFrame) -> None:
-    wanted = rows.select(*(column.name for column in contract.columns))
-    if store.read(contract).isEmpty():
-        store.append(contract, wanted, unique=True)
-        return
-    key = list(contract.key)
-    vanished = store.read(contract).select(*key).join(wanted.select(*key), key, "left_anti")
-    if not vanished.isEmpty():
-        store.delete_keys(contract, vanished)
-    store.upsert(contract, wanted, unique=True)
-
-
 def key_json(contract: Contract) -> Column:
     """Return a table's key as one text."""
     return F.to_json(F.struct(*contract.key))
 
 
-def account(store: Store) -> Crossed:
-    """Return what the zone holds."""
+def account(store: Store, records: dict[str, int]) -> Crossed:
+    """Return what the zone holds, given its rows of records."""
     outcomes = {row["outcome"]: row["count"] for row in store.read(CROSSING).groupBy("outcome").count().collect()}
     refused = store.read(CROSSING).where("outcome = 'refused'").groupBy("code").count()
     codes = {row["code"]: row["count"] for row in refused.orderBy(F.desc("count"), "code").collect()}
     rows = {contract.name: store.read(contract).count() for contract in TWINS}
-    return Crossed(outcomes.get(CROSSED, 0), outcomes.get(OPTED_OUT, 0), sum(codes.values()), codes, rows)
+    return Crossed(outcomes.get(CROSSED, 0), outcomes.get(OPTED_OUT, 0), sum(codes.values()), codes, rows, records)

@@ -24,7 +24,7 @@ from cairn.deid.report_text import REPORTS, report_items
 from cairn.deid.rewrite import Kept, Refused, Rewriter
 from cairn.deid.rules import RuleSet
 from cairn.dicom.kernel import Hole, ParsedBatch
-from cairn.errors import CONDITIONS
+from cairn.errors import CONDITIONS, CairnError
 from cairn.pipelines.entry_rows import table_of
 from cairn.pipelines.header_task import header_kernel
 from cairn.settings import Headers
@@ -148,11 +148,11 @@ class DeidentifyWork:
 
         Raises
         ------
-        RuntimeError
-            When this worker's keys or tables are not the driver's.
+        CairnError
+            WORKER_DIFFERS when this worker's keys or rules are not the driver's.
         """
         if self.terms.version() != self.version:
-            raise RuntimeError("this worker's keys or rules are not the driver's")
+            raise CairnError("WORKER_DIFFERS", stage=STAGE)
         logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it warns about values
         rewriter = self.terms.rewriter()
         chunk = _Chunk()
@@ -166,7 +166,7 @@ class DeidentifyWork:
     def _rewrite(self, row: Row, rewriter: Rewriter, chunk: _Chunk) -> None:
         made: Kept | Refused = Refused("DEID_UID_CLASH")
         if not row["repeated"]:
-            made = rewriter(row["header"], holes=holes_in_header(row["holes"] or ()))
+            made = rewriter(row["header"], row["person"], holes_in_header(row["holes"] or ()))
         if isinstance(made, Refused):
             chunk.stayed.append(Stayed(row, REFUSED, made.code))
         elif made.person in self.terms.opt_outs:

@@ -1,4 +1,4 @@
-"""The demo: a made-up archive through every stage that exists, a summary, and three questions with their answers."""
+"""The demo: a made-up archive and its people's records through every stage, questions with answers, and a cohort."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 
 from cairn.deid.keys import SITE, key_path, make_key
+from cairn.pipelines import cohort_definition as definitions
 from cairn.pipelines.archive_to_tables import Done, run_stages
+from cairn.pipelines.cohort_count import count_lines
+from cairn.pipelines.cohort_export import count
 from cairn.pipelines.deidentify_task import Terms
+from cairn.pipelines.ehr_deliveries import loads_in
 from cairn.pipelines.job import opened
 from cairn.pipelines.terms import site_terms
 from cairn.settings import Settings
 from cairn.spark.store import Store
 from cairn.synthetic.archive import synthesise
+
+COHORT = "imaged-twice"
 
 
 @dataclass(frozen=True)
@@ -73,18 +79,25 @@ def _text(frame: DataFrame) -> str:
     return printed.getvalue()
 
 
-def demo_terms(settings: Settings, folder: Path, profile: Path) -> Terms:
+def demo_terms(settings: Settings, folder: Path) -> Terms:
     """Return the demo's terms, with a key of its own unless settings name one."""
     if not settings.keys.directory:
         settings = settings.model_copy(update={"keys": settings.keys.model_copy(update={"directory": str(folder)})})
         if not key_path(folder, SITE).exists():
             make_key(folder)
             print(f"Made a key for the demo in {folder}.")
-    return site_terms(settings, profile)
+    return site_terms(settings)
 
 
-def run_demo(settings: Settings, home: Path, scale: float, seed: int, profile: Path) -> Done:
-    """Make up an archive unless it is there, run every stage, print the account and the answers.
+def cohort_lines(store: Store, conf: Path) -> list[str]:
+    """Return a cohort of linked images and records in words: its steps and how many are left."""
+    definition = definitions.load(conf / "cohorts" / f"{COHORT}.yaml", definitions.load_lists(conf / "codelists"), {})
+    lines = list(count_lines(count(store, definition, {}), definition))
+    return [f"A cohort out of images and records: ./spark-submit.sh cohort count {COHORT}", *lines]
+
+
+def run_demo(settings: Settings, home: Path, scale: float, seed: int, conf: Path) -> Done:
+    """Make up an archive unless it is there, run every stage, print the account, the answers and a cohort.
 
     Parameters
     ----------
@@ -96,8 +109,8 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int, profile: P
         1.0 is about 2,000 entries.
     seed : int
         The same seed makes the same archive.
-    profile : pathlib.Path
-        De-identification profile unless settings name one.
+    conf : pathlib.Path
+        Folder of mappings, code lists and cohorts.
 
     Returns
     -------
@@ -110,11 +123,13 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int, profile: P
     else:
         print(f"Making up an archive in {made} ...", flush=True)
         synthesise(made, scale, seed, progress=sys.stderr)
-    terms = demo_terms(settings, home / "keys", profile)
+    terms = demo_terms(settings, home / "keys")
+    records = loads_in([str(made / "ehr")], conf / "ehr")
     with opened("demo", settings) as job:
-        done = run_stages(job, [str(made / "archive")], terms)
+        done = run_stages(job, [str(made / "archive")], terms, records)
         print("\n" + "\n".join(done.lines()))
         for question, answer in answers(job.store):
             print(f"\n{question.title}\n{question.sql}\n{answer}", end="")
+        print("\n" + "\n".join(cohort_lines(job.store, conf)))
     print(f"\nAsk more: ./spark-submit.sh sql --warehouse {settings.warehouse.root}")
     return done

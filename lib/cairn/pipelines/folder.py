@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from cairn.archive.entry import Entry, EntryAddress, address_of
 from cairn.archive.listing import Folder, FolderFault, list_folder, open_roots, real_roots
@@ -18,6 +18,23 @@ from cairn.settings import Settings
 
 T = TypeVar("T")
 _ENTRIES_AT_A_TIME = 64
+_PIECE = 1 << 24
+
+
+class Readable(Protocol):
+    """What bytes are read from by offset: an entry of an archive, of the pixel stage, or in memory."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes; fewer than asked for only at the end."""
+
+
+def whole(entry: Readable) -> bytes:
+    """Return an entry's bytes."""
+    parts, at = [], 0
+    while data := entry.read(at, _PIECE):
+        parts.append(data)
+        at += len(data)
+    return b"".join(parts)
 
 
 def listed(source: str, settings: Settings) -> Iterator[Entry]:
@@ -52,11 +69,31 @@ def in_processes(
     processes : int
         Worker processes.
     """
+    yield from in_processes_each(entries, lambda some: work, processes)
+
+
+def in_processes_each(
+    entries: Iterable[Entry],
+    work_of: Callable[[Sequence[EntryAddress]], Callable[[Sequence[EntryAddress]], list[T]]],
+    processes: int,
+) -> Iterator[T]:
+    """Yield what is made of the entries as :func:`in_processes` does, by work of its own for each few of them.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        From :func:`listed`.
+    work_of : callable
+        Called in this process with some entries; what it returns is sent with them, so that it need hold no more than
+        what concerns these.
+    processes : int
+        Worker processes.
+    """
     readable = [entry for entry in entries if entry.kind != "container" and not entry.code]
     # A fork would share the parent's threads' locks; keys are read by each process itself.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
-        for some in [pool.submit(work, chunk) for chunk in chunks(readable)]:
+        for some in [pool.submit(work_of(chunk), chunk) for chunk in chunks(readable)]:
             yield from some.result()
 
 

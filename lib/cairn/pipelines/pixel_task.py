@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -41,6 +42,7 @@ ROWS_AT_A_TIME = 512
 """Rows, each with its histograms, that a worker holds before it makes a table of them."""
 
 Made = tuple[str, pa.Table] | Mapping[str, int]
+Given = TypeVar("Given")
 
 
 def versions() -> str:
@@ -181,10 +183,10 @@ def as_table(contract: Contract, rows: list[Row]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=contract.arrow_schema)
 
 
-def guarded(reader: Callable[[PixelEntry], Found]) -> Callable[[PixelEntry], Found]:
+def guarded(reader: Callable[[PixelEntry], Given]) -> Callable[[PixelEntry], Given]:
     """Return a reader whose unforeseen faults cost one entry, which then has a code, and not the task and the run."""
 
-    def read(entry: PixelEntry) -> Found:
+    def read(entry: PixelEntry) -> Given:
         try:
             return reader(entry)
         except (CairnError, OSError, MemoryError):

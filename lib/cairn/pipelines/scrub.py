@@ -1,8 +1,9 @@
 """`scrub`: a folder of files de-identified into another, without tables: the engine of `deidentify`, in processes.
 
 Every input is in the report, with what became of it. A file is in place whole or not at all: it is written under
-another name and then linked to its own. Until text in pixels can be removed, an image in which some is found or
-suspected, or into which nobody could look, is withheld unless the caller lets it pass.
+another name and then linked to its own. Text found in pixels is blanked, and so is what device rules name; then it is
+looked again (:mod:`cairn.pipelines.scrub_pixels`). An image in which text survives that, or is only suspected, or into
+which nobody could look, is withheld unless the caller lets it pass.
 """
 
 from __future__ import annotations
@@ -13,28 +14,26 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from cairn.archive.entry import Entry, EntryAddress
-from cairn.archive.reader import EntryHandle, read_entries
+from cairn.archive.reader import read_entries
 from cairn.deid.rewrite import Kept, Refused, Rewriter
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.deidentify_task import Terms, verified
-from cairn.pipelines.folder import in_processes, listed, silence_pydicom
-from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
+from cairn.pipelines.folder import in_processes, listed, silence_pydicom, whole
+from cairn.pipelines.pixel_task import guarded
+from cairn.pipelines.scrub_pixels import CleanPixels, scrub_pixels
 from cairn.pixels.reader import PixelEntry
 from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.settings import Pixels, Settings
 from cairn.spark.progress import Progress
-from cairn.tables.burned_in_text import TEXT_SEARCH
 
 WRITTEN, SAME, WITHHELD = "written", "same", "withheld"
-REPORT = ("entry", "outcome", "code", "output", "places", "findings")
-FOUND, SUSPECTED, UNEXAMINED = "DEID_PIXEL_TEXT_FOUND", "DEID_PIXEL_TEXT_SUSPECTED", "DEID_PIXELS_UNEXAMINED"
-_PIECE = 1 << 24
+REPORT = ("entry", "outcome", "code", "output", "places", "findings", "boxes", "frames")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ class Outcome:
         Where the verifier found what.
     findings : str
         What is to be known of a written file.
+    boxes, frames : int
+        How many boxes were blanked, on how many of its frames.
     """
 
     entry: str
@@ -63,6 +64,8 @@ class Outcome:
     output: str = ""
     places: str = ""
     findings: str = ""
+    boxes: int = 0
+    frames: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,30 +103,38 @@ class ScrubWork:
         silence_pydicom()
         rewriter = _rewriter(self.terms)
         read = read_entries(entries, whole, overlap=1, tries=self.tries, timeout_seconds=self.timeout_seconds)
-        look = guarded(entry_worker(self.pixels, self.rules).reading(TEXT))
+        pixels = guarded(scrub_pixels(self.pixels, self.rules))
         return [
             Outcome(entry.uri, WITHHELD, data.code)
             if isinstance(data, EntryError)
-            else self._one(entry.uri, data, rewriter, look)
+            else self._one(entry.uri, data, rewriter, pixels)
             for entry, data in read
         ]
 
-    def _one(self, entry: str, data: bytes, rewriter: Rewriter, look: Callable[[PixelEntry], Found]) -> Outcome:
+    def _one(self, entry: str, data: bytes, rewriter: Rewriter, pixels: Callable[[PixelEntry], CleanPixels]) -> Outcome:
         made = rewriter(data)
         if isinstance(made, Refused):
             return Outcome(entry, WITHHELD, made.code)
         if made.person in self.terms.opt_outs:
             return Outcome(entry, WITHHELD, "OPTED_OUT")
-        findings = list(made.findings)
-        if text := text_in(data, look):
-            if not self.pass_pixels:
-                return Outcome(entry, WITHHELD, text)
-            findings.append(text)
+        try:
+            clean = pixels(BytesEntry(data))
+        except EntryError as fault:
+            clean = CleanPixels(fault.code)
+        if clean.code and not self.pass_pixels:
+            return Outcome(entry, WITHHELD, clean.code)
+        marks = [clean.code] if clean.code else list(clean.findings)
+        if clean.data is not None:
+            made = rewriter(clean.data, clean_pixels=True)
+            if isinstance(made, Refused):
+                return Outcome(entry, WITHHELD, made.code)
+        findings = [*made.findings, *marks]
         code, places = verified(data, (), made.tobytes(), ())
         if code:
             return Outcome(entry, WITHHELD, code, places=places)
         name = Path(made.person_id, made.study_instance_uid or "none", made.series_instance_uid or "none")
-        return self._written(entry, made, name / f"{made.sop_instance_uid}.dcm", findings)
+        written = self._written(entry, made, name / f"{made.sop_instance_uid}.dcm", findings)
+        return replace(written, boxes=clean.boxes, frames=clean.frames)
 
     def _written(self, entry: str, made: Kept, name: Path, findings: Sequence[str]) -> Outcome:
         target = self.output / name
@@ -166,33 +177,6 @@ def _rewriter(terms: Terms) -> Rewriter:
     if found is None:
         found = _REWRITERS[terms] = terms.rewriter()
     return found
-
-
-def whole(handle: EntryHandle) -> bytes:
-    """Return an entry's bytes."""
-    parts, at = [], 0
-    while data := handle.read(at, _PIECE):
-        parts.append(data)
-        at += len(data)
-    return b"".join(parts)
-
-
-def text_in(data: bytes, look: Callable[[PixelEntry], Found]) -> str:
-    """Return the code of why a file must not leave with its pixels as they are; empty: nothing was found in them.
-
-    A header that says that text is burnt in is believed although none was found; frames that nobody looked at (that
-    do not decode, or lie between the sampled ones of a slide) keep the file back.
-    """
-    try:
-        rows = look(BytesEntry(data)).rows
-    except EntryError:
-        return UNEXAMINED
-    (searched,) = rows[TEXT_SEARCH.name]
-    if searched["boxes"]:
-        return FOUND
-    if searched["device_regions"] or "burned_in_annotation" in searched["evidence"]:
-        return SUSPECTED
-    return UNEXAMINED if searched["pixels"] and searched["frames_looked"] < searched["frames"] else ""
 
 
 def scrub(

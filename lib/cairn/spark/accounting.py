@@ -11,6 +11,40 @@ import os
 from pyspark.sql import SparkSession
 
 
+def peak_memory(spark: SparkSession) -> dict[str, int]:
+    """Return the largest resident memory that the session's processes have had so far.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Its JVM, this Python and the Python workers that are still there are looked at.
+
+    Returns
+    -------
+    dict
+        Bytes by ``driver`` (this Python), ``jvm`` and ``worker`` (the largest of them). Linux only: empty elsewhere.
+        Source: proc(5), ``VmHWM`` of ``/proc/pid/status``.
+    """
+    if not os.path.isdir("/proc/self"):
+        return {}
+    jvm = int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())  # type: ignore[union-attr]
+    workers = _descendants({jvm}, _processes()) - {jvm}
+    return {
+        "driver": _high_water(os.getpid()),
+        "jvm": _high_water(jvm),
+        "worker": max(map(_high_water, workers), default=0),
+    }
+
+
+def _high_water(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status") as stream:
+            lines = [line.split() for line in stream if line.startswith("VmHWM")]
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(lines[0][1]) * 1024 if lines else 0
+
+
 def cpu_seconds(spark: SparkSession | None = None) -> float | None:
     """Return the CPU seconds used so far by this process, the session's JVM and everything they started.
 

@@ -116,10 +116,15 @@ def last_done(store: Store, job: str) -> str | None:
 
 def version_read(store: Store, job: str, table: str) -> int | None:
     """Return the version of a table that the job's last done run read, or None: where an incremental job goes on."""
+    return versions_read(store, job).get(table)
+
+
+def versions_read(store: Store, job: str) -> dict[str, int]:
+    """Return the versions of all tables that the job's last done run read; empty when there is none."""
     if not store.exists(RUN) or (run := last_done(store, job)) is None:
-        return None
+        return {}
     row = store.read(RUN).where(F.col("run") == run).select("versions_read").first()
-    return (row["versions_read"] or {}).get(table) if row else None
+    return dict(row["versions_read"] or {}) if row else {}
 
 
 def _bury_dead(store: Store, run: Run) -> str | None:

@@ -26,18 +26,19 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def session(warehouse: str) -> SparkSession:
-    """Return a session with the tables of a warehouse registered.
+    """Return a session with the tables of a warehouse registered; environment variables set it as they set jobs.
 
     Parameters
     ----------
     warehouse : str
         As every job's ``--warehouse``.
     """
-    base = load(warehouse=warehouse).model_dump()
+    base = load(warehouse=warehouse, environment=os.environ).model_dump()
     home = Path(os.environ.get("CAIRN_HOME", ROOT / ".cairn"))
     jars = sorted(home.glob("jars-*/*.jar"))
     own = {"spark.master": "local[*]", "spark.ui.enabled": "false", "spark.log.level": "ERROR"}
     own["spark.sql.shuffle.partitions"] = "4"
+    own["spark.databricks.delta.snapshotPartitions"] = "4"  # 50 tasks for each look at a small table's log otherwise
     if jars:
         own["spark.jars"] = ",".join(str(jar) for jar in {jar.name: jar for jar in jars}.values())
     base["spark"]["conf"] = own | base["spark"]["conf"]

@@ -7,12 +7,15 @@ scratch root, encrypted, and what a killed run left there is swept at the next s
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import tempfile
 from collections.abc import Iterator
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from cairn.launch.options import deployment, split
 from cairn.settings import ZONES, Settings
 from cairn.spark.schema import create_schema_sql, literal, quoted
 from cairn.spark.storage import Folder
@@ -21,6 +24,8 @@ DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+
+JAVA_TMP = "-Djava.io.tmpdir="
 
 
 def options(settings: Settings, scratch: str = "") -> dict[str, str]:
@@ -43,16 +48,24 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",  # Cairn prints its own progress
         "spark.sql.debug.maxToStringFields": "50",  # plans of 350 columns would fill the log
         "spark.executorEnv.PYTHONFAULTHANDLER": "1",
+        # Spark takes compressed bytes for the size of a table, and addresses and UIDs compress by ten and more: what
+        # it then broadcasts filled the driver's memory at ten million entries.
+        "spark.sql.sources.fileCompressionFactor": "10",
+        "spark.sql.adaptive.autoBroadcastJoinThreshold": "1MB",
     }
-    if settings.spark.shuffle_partitions:
-        chosen["spark.sql.shuffle.partitions"] = str(settings.spark.shuffle_partitions)
     if settings.spark.encrypt_scratch:
         chosen |= {"spark.io.encryption.enabled": "true", "spark.io.encryption.keySizeBits": "256"}
     # Where tables without a location of their own would go: scratch, not a folder in the current one.
     chosen["spark.sql.warehouse.dir"] = f"{scratch or Folder(settings.scratch_root).hadoop_uri}/default"
     if scratch:
         chosen |= {"spark.local.dir": scratch, "spark.executorEnv.TMPDIR": scratch}
-    return chosen | settings.spark.conf
+    return chosen | explicit(settings)
+
+
+def explicit(settings: Settings) -> dict[str, str]:
+    """Return the Spark options that the settings themselves name: they win over what was submitted."""
+    partitions = settings.spark.shuffle_partitions
+    return ({"spark.sql.shuffle.partitions": str(partitions)} if partitions else {}) | settings.spark.conf
 
 
 def unless_submitted(settings: Settings, name: str, scratch: str) -> dict[str, str]:
@@ -70,17 +83,21 @@ def unless_submitted(settings: Settings, name: str, scratch: str) -> dict[str, s
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         # spark-submit has started the JVM, which holds what was submitted; unconnected to it a SparkConf is empty.
         # Elsewhere the JVM starts with what is chosen here: later is too late for some options, such as its memory.
+        # What was submitted to it then stands in a variable.
         SparkContext._ensure_initialized()
-    given = SparkConf()
-    kept = {
-        option: value
-        for option, value in options(settings, scratch).items()
-        if option in settings.spark.conf or not given.contains(option)
-    }
+    given = {**_submitted(), **dict(SparkConf().getAll())}
+    own, stays = options(settings, scratch), explicit(settings)
+    kept = {option: value for option, value in own.items() if option in stays or option not in given}
     named = given.get("spark.app.name") or "pyspark-shell"
     if named == "pyspark-shell" or named.endswith(".py"):  # spark-submit's own names when nobody gave one
         kept["spark.app.name"] = name
     return kept
+
+
+def _submitted() -> dict[str, str]:
+    """Return the properties that ``PYSPARK_SUBMIT_ARGS`` holds for a JVM that this Python will start."""
+    words = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    return dict(deployment(split(words), os.environ).given)
 
 
 def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
@@ -101,12 +118,29 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
         A new session, or the running one.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run this Python unless the submitter said which
+    if scratch:
+        keep_temporary_files_in(scratch)
     builder = SparkSession.builder
     for option, value in unless_submitted(settings, name, scratch).items():
         builder = builder.config(option, value)
     spark = builder.getOrCreate()
     register(spark, settings)
     return spark
+
+
+def keep_temporary_files_in(scratch: str) -> None:
+    """Let the JVM that will be started, this Python and its workers make their temporary files in a run's scratch.
+
+    Spark's artifacts, unpacked native libraries and Python's temporary files would lie in the machine's folder else,
+    out of reach of the sweep. A JVM that ``spark-submit`` has started already (cluster mode) has the cluster's folder.
+    """
+    folder = os.path.join(scratch, "tmp")
+    os.makedirs(folder, exist_ok=True)
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # looked up again
+    others = [word for word in shlex.split(os.environ.get("SPARK_SUBMIT_OPTS", "")) if not word.startswith(JAVA_TMP)]
+    # Spark's launcher adds this variable to the driver's command, and takes it apart at blanks outside of quotes.
+    os.environ["SPARK_SUBMIT_OPTS"] = " ".join(f'"{word}"' for word in [*others, JAVA_TMP + folder])
 
 
 def catalog_sql(settings: Settings) -> Iterator[str]:

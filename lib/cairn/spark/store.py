@@ -38,7 +38,25 @@ MAKER = {
     "header_blob": "headers",
     "series": "series",
     "study": "series",
+    "pixel_statistics": "pixels",
+    "text_search": "pixels",
+    "burned_in_text": "pixels",
+    "crossing": "deidentify",
+    "person": "ehr",
+    "person_alias": "ehr",
+    "cohort": "cohort",
+    "cohort_member": "cohort",
+    "attrition": "cohort",
 }
+"""Job that makes each table."""
+
+
+def maker(zone: str, table: str) -> str:
+    """Return the job, or jobs, that make a table: what to run when it is missing."""
+    job = MAKER.get(table) or ("ehr" if table.startswith("ehr_") else "the job that makes it")
+    if zone == "deidentified" and job != "cohort":
+        return "ehr and deidentify" if job == "ehr" else "deidentify"
+    return job
 
 
 class Store:
@@ -104,9 +122,7 @@ class Store:
             TABLE_MISSING.
         """
         if not self.exists(contract):
-            raise CairnError(
-                "TABLE_MISSING", table=contract.full_name, job=MAKER.get(contract.name, "the job that makes it")
-            )
+            raise CairnError("TABLE_MISSING", table=contract.full_name, job=maker(contract.zone, contract.name))
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)

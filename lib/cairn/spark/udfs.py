@@ -65,6 +65,21 @@ def person_udf(place: KeyPlace) -> Callable[..., Column]:
     return _udf(replaced, "string")
 
 
+def days_udf(place: KeyPlace) -> Callable[..., Column]:
+    """Return the function that gives the days by which the dates of persons, as `crossing` names them, move."""
+    folder, name, limit = place.keys, place.key_name, place.date_shift_days
+
+    def moved(persons: pa.Array) -> pa.Array:
+        return columns.each_distinct(persons, _pseudonyms(folder, name, limit).days, pa.int32())
+
+    return _udf(moved, "int")
+
+
+def scrub_udf(kind: str) -> Callable[..., Column]:
+    """Return the function that scrubs texts, ``descriptor`` or ``prose``."""
+    return _udf(lambda texts: columns.scrub_text(texts, kind), "string")
+
+
 def register(spark: SparkSession, folder: str, limit: int = 364, name: str = SITE) -> tuple[str, ...]:
     """Register the functions for Spark SQL and return their names.
 

@@ -67,7 +67,7 @@ COHORT_MEMBER = Contract(
     columns=(
         _COHORT,
         _VERSION,
-        Column("member", pa.string(), "What was selected: UID of the instance, series or study; person_id without images and of controls.", "uid"),
+        Column("member", pa.string(), "What was selected: UID of the instance, series or study; person_id where there is no image.", "uid"),
         Column("person_id", pa.string(), "Pseudonym of the person.", "person", nullable=False),
         Column("role", pa.string(), "case or control.", "keep", nullable=False),
         Column("case_id", pa.string(), "Of a control: person_id of its case.", "person"),

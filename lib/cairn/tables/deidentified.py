@@ -4,11 +4,16 @@ A column's rule stands in the identifiable table's contract, and nowhere else; a
 here. All twins carry ``person_id``.
 """
 
+from dataclasses import replace
+from types import ModuleType
+
 import pyarrow as pa
 
+from cairn.tables import ehr_community, ehr_hospital, ehr_omop
 from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
 from cairn.tables.contract import Column, Contract
 from cairn.tables.instance import INSTANCE
+from cairn.tables.person import PERSON
 from cairn.tables.pixel_statistics import PIXEL_STATISTICS
 from cairn.tables.series import SERIES
 from cairn.tables.study import STUDY_TABLE
@@ -31,7 +36,8 @@ def twin(source: Contract, key: tuple[str, ...], grain: str, comment: str, witho
         Columns that ``person_id`` stands for.
     """
     crossing = tuple(c for c in source.columns if c.rule != "drop" and c.name not in without)
-    names = {column.name for column in crossing}
+    names = {"person_id", *(column.name for column in crossing)}
+    clustered = ("person_id" if name in without else name for name in source.clustered_by)
     return Contract(
         zone="deidentified",
         name=source.name,
@@ -39,7 +45,7 @@ def twin(source: Contract, key: tuple[str, ...], grain: str, comment: str, witho
         key=key,
         comment=comment,
         columns=(PERSON_ID, *crossing),
-        clustered_by=tuple(name for name in source.clustered_by if name in names),
+        clustered_by=tuple(name for name in clustered if name in names),
         statistics=tuple(dict.fromkeys(("person_id", *key, *(n for n in source.statistics if n in names)))),
     )
 
@@ -109,3 +115,28 @@ REPORT_TEXT = Contract(
     ),
     statistics=("person_id", "sop_instance_uid"),
 )
+
+
+def _tables_of(module: ModuleType) -> tuple[Contract, ...]:
+    return tuple(value for value in vars(module).values() if isinstance(value, Contract))
+
+
+_OF_RECORDS = tuple(table for module in (ehr_hospital, ehr_community, ehr_omop) for table in _tables_of(module))
+_OF_PERSONS = tuple(table for table in _OF_RECORDS if "patient_id" in table.arrow_schema.names)
+
+RECORDS = (PERSON, *(table for table in _OF_PERSONS if table.name != "ehr_local_number"))
+"""Identifiable tables of persons and records that cross; who has which local number is for linkage alone."""
+
+RECORD_TWINS = {
+    source.name: twin(
+        source, ("person_id",) if source is PERSON else source.key, source.grain, source.comment, ("patient_id",)
+    )
+    for source in RECORDS
+}
+"""Their twins, by name: persons who did not opt out, under the pseudonyms and date shifts of their images."""
+
+VOCABULARIES = tuple(table for table in _OF_RECORDS if table not in _OF_PERSONS)
+"""Tables that tell of no person: they cross as they are."""
+
+VOCABULARY_TWINS = {source.name: replace(source, zone="deidentified") for source in VOCABULARIES}
+"""Their twins, by name."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from functools import cache
+from types import ModuleType
 
 import cairn.tables
 from cairn.tables.contract import Contract
@@ -24,10 +26,18 @@ def contracts() -> dict[str, Contract]:
     """
     found: dict[str, Contract] = {}
     for module in pkgutil.iter_modules(cairn.tables.__path__):
-        for value in vars(importlib.import_module(f"cairn.tables.{module.name}")).values():
-            if isinstance(value, Contract) and found.setdefault(value.full_name, value) is not value:
+        for value in _defined(importlib.import_module(f"cairn.tables.{module.name}")):
+            if found.setdefault(value.full_name, value) is not value:
                 raise ValueError(f"{value.full_name} is defined twice")
     return dict(sorted(found.items()))
+
+
+def _defined(module: ModuleType) -> Iterator[Contract]:
+    """Yield the contracts of a module, those in its mappings too."""
+    for value in vars(module).values():
+        for one in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(one, Contract):
+                yield one
 
 
 def contract(full_name: str) -> Contract:

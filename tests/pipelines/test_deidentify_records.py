@@ -1,0 +1,170 @@
+"""Persons and records beyond: what crosses, under whose pseudonym, and what a change or an opt-out does to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from cohort_zone import full
+from made_world import World
+from pyspark.sql import functions as F
+
+from cairn.deid.keys import make_key
+from cairn.deid.profile import load_profile
+from cairn.pipelines.deidentify import deidentify
+from cairn.pipelines.deidentify_records import cross_records, with_register
+from cairn.pipelines.deidentify_task import Terms
+from cairn.pipelines.job import Job
+from cairn.spark.delta_log import Token
+from cairn.spark.ledger import Run
+from cairn.tables.crossing import CROSSING
+from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, RECORD_TWINS
+from cairn.tables.person import PERSON, PERSON_ALIAS
+from cairn.tables.registry import contract
+
+PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
+STAYS, REPORTS = contract("identifiable.ehr_smr01"), contract("identifiable.ehr_radiology_report")
+ANNA, BOB, OLD_ANNA, LOCAL_ANNA = "0101501234", "0202601239", "0101501226", "RIE\0X77"
+DAY = dt.date(2015, 6, 15)
+numbers = count(1)
+
+
+@pytest.fixture
+def terms(tmp_path) -> Terms:
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o700)
+    make_key(folder)
+    return Terms(load_profile(PROFILE), str(folder))
+
+
+@pytest.fixture
+def zone(store):  # type: ignore[no-untyped-def]
+    """Two people; one of them is known by three numbers."""
+    add(store, PERSON, *({"patient_id": who, "sex": "F", "birth_date": dt.date(1950, 1, 1), "linked": True,
+                          "opted_out": False} for who in (ANNA, BOB)))  # fmt: skip
+    add(
+        store,
+        PERSON_ALIAS,
+        {"issuer": "CHI", "number": OLD_ANNA, "patient_id": ANNA, "basis": "register"},
+        {"issuer": "RIE", "number": "X77", "patient_id": ANNA, "basis": "local_number"},
+    )
+    add(store, STAYS, *(stay(f"s{n}", who, n) for n, who in enumerate((ANNA, OLD_ANNA, LOCAL_ANNA, BOB))))
+    add(store, REPORTS, {"record_id": "r0", "patient_id": BOB, "examined": dt.datetime(2015, 6, 15, 14, 30),
+                         "report": f"CT head of {BOB[:6]} {BOB[6:]}: no haemorrhage.", "modality": "CT"})  # fmt: skip
+    return store
+
+
+def add(store, table, *rows) -> None:  # type: ignore[no-untyped-def]
+    store.ensure(table)
+    number = next(numbers)
+    store.append_rows(table, [full(table, row) for row in rows], Token(f"test/{table.name}/{number}", number), number)
+
+
+def stay(record: str, who: str, days: int) -> dict[str, object]:
+    admitted = DAY + dt.timedelta(days=days)
+    return {"record_id": record, "patient_id": who, "admission_date": admitted, "main_condition": "I639",
+            "postcode": "EH16 4SA", "link_no": "777"}  # fmt: skip
+
+
+def run(store, terms: Terms) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    ticks = count(1_800_000_000 + 1000 * next(numbers))
+    return cross_records(
+        store, Run(f"run{next(numbers)}", "deidentify", lambda: float(next(ticks))), with_register(store, terms)
+    )
+
+
+def rows(store, name: str) -> dict[str, dict]:  # type: ignore[no-untyped-def]
+    made = RECORD_TWINS[name]
+    return {row[made.key[0]]: row.asDict() for row in store.read(made).collect()}
+
+
+def expected_stays(terms: Terms, *stays: tuple[str, str, int]) -> dict[str, tuple]:
+    """What pseudonyms and shifts say, one by one."""
+    known = terms.pseudonyms()
+    return {
+        known.uid(record): (known.person(who), DAY + dt.timedelta(days=days + known.days(who)))
+        for record, who, days in stays
+    }
+
+
+def told(found: dict[str, dict]) -> dict[str, tuple]:
+    return {key: (row["person_id"], row["admission_date"]) for key, row in found.items()}
+
+
+def test_rows_cross_under_the_person_that_a_number_leads_to(zone, terms: Terms) -> None:
+    counts = run(zone, terms)
+    assert counts == {"person": 2, "ehr_smr01": 4, "ehr_radiology_report": 1}
+    stays = rows(zone, "ehr_smr01")
+    assert told(stays) == expected_stays(terms, ("s0", ANNA, 0), ("s1", ANNA, 1), ("s2", ANNA, 2), ("s3", BOB, 3))
+    assert {row["main_condition"] for row in stays.values()} == {"I639"}
+    assert not {"patient_id", "postcode", "link_no", "delivery"} & set(next(iter(stays.values())))
+    known = terms.pseudonyms()
+    people = rows(zone, "person")
+    assert people.keys() == {known.person(ANNA), known.person(BOB)}
+    assert people[known.person(ANNA)]["birth_date"] == dt.date(1950, 1, 1) + dt.timedelta(days=known.days(ANNA))
+    (report,) = rows(zone, "ehr_radiology_report").values()
+    assert BOB[6:] not in report["report"]
+    assert "haemorrhage" in report["report"]
+    assert report["examined"].replace(tzinfo=None) == dt.datetime(2015, 6, 15, 14, 30) + dt.timedelta(
+        days=known.days(BOB)
+    )
+
+
+def test_a_change_is_followed_and_what_did_not_change_is_left_alone(zone, terms: Terms) -> None:
+    run(zone, terms)
+    before = {name: zone.version(RECORD_TWINS[name]) for name in ("person", "ehr_smr01", "ehr_radiology_report")}
+    run(zone, terms)
+    assert {name: zone.version(RECORD_TWINS[name]) for name in before} == before
+    table = f"delta.`{zone.location(STAYS)}`"
+    zone.spark.sql(f"UPDATE {table} SET admission_date = date'2015-07-01' WHERE record_id = 's0'")
+    zone.spark.sql(f"DELETE FROM {table} WHERE record_id = 's3'")
+    add(zone, STAYS, stay("s4", BOB, 4))
+    run(zone, terms)
+    days = (dt.date(2015, 7, 1) - DAY).days
+    assert told(rows(zone, "ehr_smr01")) == expected_stays(
+        terms, ("s0", ANNA, days), ("s1", ANNA, 1), ("s2", ANNA, 2), ("s4", BOB, 4)
+    )
+    assert {name: zone.version(RECORD_TWINS[name]) for name in ("person", "ehr_radiology_report")} == {
+        name: before[name] for name in ("person", "ehr_radiology_report")
+    }
+
+
+def test_who_opts_out_leaves_nothing_under_any_number_and_may_come_back(zone, terms: Terms) -> None:
+    run(zone, terms)
+    every = told(rows(zone, "ehr_smr01"))
+    known = terms.pseudonyms()
+    run(zone, replace(terms, opt_outs=frozenset({OLD_ANNA})))
+    assert told(rows(zone, "ehr_smr01")).keys() == {known.uid("s3")}
+    assert rows(zone, "person").keys() == {known.person(BOB)}
+    zone.spark.sql(f"UPDATE delta.`{zone.location(PERSON)}` SET opted_out = true WHERE patient_id = '{BOB}'")
+    run(zone, terms)
+    assert told(rows(zone, "ehr_smr01")).keys() == every.keys() - {known.uid("s3")}
+    assert rows(zone, "ehr_radiology_report") == {}
+    zone.spark.sql(f"UPDATE delta.`{zone.location(PERSON)}` SET opted_out = false")
+    run(zone, terms)
+    assert told(rows(zone, "ehr_smr01")) == every
+
+
+def test_images_under_a_replaced_number_are_the_persons_too(world: World, terms: Terms) -> None:
+    """Two people of the archive turn out to be one; and are two again when that was an error."""
+    store, known = world.store, terms.pseudonyms()
+
+    def crossed() -> dict[str, int]:
+        job = Job(store, world.job.scratch.child(f"alias{next(numbers)}").make(), world.job.clock, world.job.stream)
+        deidentify(store, job.run("deidentify"), job.folder("deidentify"), job.stream, terms)
+        counted = store.read(DEIDENTIFIED_INSTANCE).groupBy("person_id").count().collect()
+        return {row["person_id"]: row["count"] for row in counted}
+
+    before = crossed()
+    chis = store.read(CROSSING).where("outcome = 'crossed' and person rlike '^[0-9]{10}$'")
+    old, new = (row["person"] for row in chis.groupBy("person").count().orderBy("count", "person").limit(2).collect())
+    add(store, PERSON_ALIAS, {"issuer": "CHI", "number": old, "patient_id": new, "basis": "register"})
+    after = crossed()
+    assert known.person(old) not in after
+    assert after[known.person(new)] == before[known.person(new)] + before[known.person(old)]
+    assert store.read(CROSSING).where(F.col("person") == old).isEmpty()
+    store.spark.sql(f"DELETE FROM delta.`{store.location(PERSON_ALIAS)}`")
+    assert crossed() == before
