@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,6 +25,18 @@ def requirements(name: str) -> list[str]:
     return [line for line in wanted if line and not line.startswith("-")]
 
 
+class BuildWithProfiles(build_py):
+    """Puts the profiles of conf/deid beside the package's data: conf itself stays behind in the repository."""
+
+    def run(self) -> None:
+        """Build, then copy."""
+        super().run()
+        target = Path(self.build_lib, "cairn", "deid", "data", "profiles")
+        self.mkpath(str(target))
+        for profile in sorted((HERE / "conf" / "deid").glob("*.yaml")):
+            self.copy_file(str(profile), str(target / profile.name))
+
+
 setup(
     name="cairn",
     version=version(),
@@ -36,6 +49,7 @@ setup(
     package_dir={"": "lib"},
     packages=find_packages("lib"),
     package_data={"cairn": ["py.typed"], **{f"cairn.{name}": ["data/*"] for name in ("cohort", "deid", "synthetic")}},
+    cmdclass={"build_py": BuildWithProfiles},
     install_requires=requirements("runtime"),
     extras_require={
         "s3": requirements("s3"),

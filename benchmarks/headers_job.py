@@ -1,8 +1,8 @@
 """Headers into Delta (typed columns, VARIANT, header bytes) by the real job, beside pydicom in the same run.
 
-Makes the mixed corpus, runs inventory and headers twice on local Spark (a small archive first, then a large one of
-the same files under other names), and reports CPU seconds of Python workers and JVM. The difference between the two
-runs is the rate net of start-up, plans and fixed commits.
+Makes the mixed corpus, runs inventory and headers on local Spark (once to warm up, then over the corpus repeated
+TIMES / 4 times and TIMES times under other names), and reports CPU seconds of Python workers and JVM. The difference
+between the two last runs is the rate net of start-up, plans and fixed commits.
 
     ./spark-submit.sh --python   # prints the environment's Python
     PYTHONPATH=lib PYTHON benchmarks/headers_job.py [--mix benchmark|enhanced] [--files N] [--times K]
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +22,7 @@ from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job, opened
 from cairn.settings import load
-from cairn.spark.accounting import cpu_seconds
+from cairn.spark.accounting import cpu_seconds, peak_memory
 from cairn.synthetic.mixes import SHARES, synthesise_mix
 from header_kernel import by_pydicom, entries
 
@@ -66,7 +65,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mix", choices=sorted(SHARES), default="benchmark")
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--times", type=int, default=10, help="how often the large archive repeats the corpus")
+    parser.add_argument("--times", type=int, default=40, help="how often the large archive repeats the corpus")
     parser.add_argument("--sample", type=int, default=300, help="files that pydicom reads")
     options = parser.parse_args()
     with_jars()
@@ -74,23 +73,25 @@ def main() -> int:
         folder = Path(name)
         synthesise_mix(folder / "mix", options.mix, options.files, 1, "small")
         corpus = folder / "mix" / "archive"
+        small = many(corpus, folder / "small", max(1, options.times // 4))
         large = many(corpus, folder / "large", options.times)
         settings = load(None, os.environ, (), str(folder / "warehouse"))
         with opened("benchmark", settings) as job:
-            few, few_cpu, few_worker = measured(job, corpus)
+            measured(job, corpus)  # plans, code, kernels: whatever the first run alone pays
+            few, few_cpu, _ = measured(job, small)
             lots, lots_cpu, lots_worker = measured(job, large)
-        print(f"small run: {few:,} entries, {few_cpu:.1f} CPU s, of them workers {few_worker:.1f}")
-        print(f"large run: {lots:,} entries, {lots_cpu:.1f} CPU s, of them workers {lots_worker:.1f}")
-        net = (lots - few) / max(lots_cpu - few_cpu, 1e-9)
-        print(f"large run: {lots / lots_cpu:,.0f} files per CPU second with everything, {net:,.0f} net of start-up")
+            memory = peak_memory(job.store.spark)
+        net = (lots - few) / (lots_cpu - few_cpu)
+        print(f"smaller run: {few:,} entries, {few_cpu:.1f} CPU s")
+        print(f"larger run: {lots:,} entries, {lots_cpu:.1f} CPU s, of them workers {lots_worker:.1f}")
+        print(f"larger run: {lots / lots_cpu:,.0f} files per CPU second with the run's fixed cost, {net:,.0f} without")
         print(f"workers alone: {lots / lots_worker:,.0f} files per CPU second")
         sample = entries(corpus)[:: max(1, options.files // options.sample)]
         reading, walking, _ = by_pydicom(sample)
         peer = len(sample) / (reading + walking)
         print(f"pydicom, read and walked to JSON, not written: {peer:,.0f} files per CPU second")
         print(f"ratio: {net / peer:,.0f} times fewer CPU seconds than pydicom")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"largest process of the run: {peak:,.0f} MiB")
+        print("peak memory: " + ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in memory.items()))
     return 0
 
 

@@ -16,6 +16,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -32,6 +33,38 @@ sys.path.append(str(ROOT / "tests" / "support"))
 # No deadline: a busy machine is no failure.
 hypothesis.settings.register_profile("cairn", deadline=None, derandomize="CAIRN_TEST_SEARCH" not in os.environ)
 hypothesis.settings.load_profile("cairn")
+
+
+@cache
+def group(file: str) -> str:
+    """Return with which tests those of a file stay together when several processes share the run (tests/run)."""
+    shares_world = "from made_world import" in (ROOT / file).read_text("utf-8")
+    return "world" if shares_world else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what starts Spark first: the long groups, so that none of them begins when the others are done."""
+
+    def late(item: pytest.Item) -> int:
+        file = item.nodeid.partition("::")[0]
+        return 0 if group(file) == "world" else 1 if file.startswith(("tests/pipelines", "tests/cluster")) else 2
+
+    items.sort(key=late)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give each process whole files in their order, and one of them all that use the made-up world.
+
+    That world takes minutes to make, and some of its tests change it. (xdist's own groups do not work with pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid.partition("::")[0])
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session")

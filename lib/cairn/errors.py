@@ -152,10 +152,6 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The verifier cannot read the entry, so nobody can say that what was made of it tells nothing.",
         "Ask the source for the file again; send the entry id to the developers if other tools read it.",
     ),
-    "DEID_PIXEL_TEXT_FOUND": Condition(
-        "Text was found in the image's pixels or overlays.",
-        "find-text tells where; scrub --pass-pixels lets such images pass, marked in the report.",
-    ),
     "DEID_PIXEL_TEXT_SUSPECTED": Condition(
         "The header, or a device rule, says that there is text in the pixels, though none was found.",
         "Have the pixels examined; scrub --pass-pixels lets such images pass, marked in the report.",
@@ -251,6 +247,47 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "EHR_CODE": Condition("The value has not the form of its code system.", "Correct the mapping, or ask the source."),
     "EHR_ENCODING": Condition("The value holds bytes outside the encoding.", "Correct the mapping's encoding."),
     "EHR_ALIAS_LOOP": Condition("Replaced numbers point at each other in a circle.", "Ask the register."),
+    "REDACTION_FRAME_MISSING": Condition(
+        "A box names a frame that the image does not have.", "Look for text again; the boxes are of another file."
+    ),
+    "REDACTION_PLANE_UNKNOWN": Condition(
+        "A box names an overlay or a bit that the image does not have.",
+        "Look for text again; the boxes are of another file.",
+    ),
+    "REDACTION_BOX_CLIPPED": Condition("A box reached beyond the image and was clipped.", "Nothing to do."),
+    "REDACTION_BOX_OUTSIDE": Condition(
+        "A box lies outside of the image; nothing was blanked for it.", "Check the device rule or the list of boxes."
+    ),
+    "REDACTION_BOX_WIDENED": Condition(
+        "A box was widened by a column, for two pixels share their colour there.", "Nothing to do."
+    ),
+    "REDACTION_SURPLUS_BLANKED": Condition(
+        "The pixel data was longer than its frames; what lay behind them, which nobody can look at, was blanked.",
+        "Check Number of Frames at the source.",
+    ),
+    "REDACTION_SYNTAX_CHANGED": Condition(
+        "The redacted image is stored in another transfer syntax, without loss.", "Nothing to do."
+    ),
+    "REDACTION_HEADER": Condition(
+        "The header cannot be edited safely, so the image was not redacted.", "Withhold it, or mend it at the source."
+    ),
+    "REDACTION_PIXELS_BROKEN": Condition(
+        "Pixel data is missing or broken, so the image was not redacted.", "Ask the source for the file again."
+    ),
+    "REDACTION_SHAPE": Condition(
+        "A decoded frame is not of the shape and depth that the header states, so boxes may not fit it.",
+        "Withhold it, or mend it at the source.",
+    ),
+    "REDACTION_UNSUPPORTED": Condition(
+        "Pixels of this kind, such as video, cannot be redacted.", "Withhold it, or have it converted at the source."
+    ),
+    "REDACTION_ENCODER": Condition(
+        "No encoder gave the redacted pixels back unchanged, so the image was not redacted.",
+        "Withhold it; send the entry id to the developers.",
+    ),
+    "REDACTION_SURVIVOR": Condition(
+        "Text was still found in the pixels after redaction.", "Have the pixels examined before the file leaves."
+    ),
 }
 
 # Faults of the request or the environment: what a job ends with.
@@ -276,6 +313,11 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     "STAGE_BUSY": Condition(
         "Another run of stage {stage} is at work ({owner}).",
         "Wait for it to end; a dead run is recognised after scratch.dead_after_seconds.",
+    ),
+    "WORKER_DIFFERS": Condition(
+        "A worker of stage {stage} has other keys, rules or code than the driver.",
+        "Bring the same release and key files to every machine, change neither while a job runs, and run again.",
+        EXIT_ENVIRONMENT,
     ),
     "STAGE_FAILED": Condition(
         "Stage {stage} failed in a worker: {why}.", "What was committed stays; correct the cause and run again."
@@ -465,6 +507,21 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Version {number} of cohort {cohort} made anew has other members than the frozen list.",
         "Use the frozen list, and send the cohort's name and the run id to the developers.",
         EXIT_GATE,
+    ),
+    "OUTPUT_INSIDE": Condition(
+        "{path} would lie in the folder that is verified, and become a part of what leaves.",
+        "Name a place outside of it.",
+        EXIT_USAGE,
+    ),
+    "MATCHES_UNREADABLE": Condition(
+        "The list of matches {path} cannot be read: {why}.",
+        "Give scrub's report, or a CSV file with the columns entry (the original) and output (the file made of it).",
+        EXIT_USAGE,
+    ),
+    "NO_ORIGINALS": Condition(
+        "None of the originals in {path} can be read, so nothing is known to look for.",
+        "Name the folder of the original DICOM files first, then the folder that leaves.",
+        EXIT_USAGE,
     ),
 }
 

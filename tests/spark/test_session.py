@@ -46,3 +46,13 @@ def test_settings_win_over_what_is_submitted(submit, settings: Settings) -> None
 def test_an_application_keeps_the_name_that_it_was_given(submit, settings, submitted, name) -> None:  # type: ignore[no-untyped-def]
     submit("spark.app.name", submitted)
     assert unless_submitted(settings, "cairn headers", "").get("spark.app.name") == name
+
+
+def test_what_is_submitted_to_a_jvm_that_is_still_to_start_wins_too(submit, settings, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "site.conf"
+    file.write_text("spark.python.worker.reuse false\n")
+    words = f"--name nightly --conf {OPTION}=78 --properties-file '{file}' pyspark-shell"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", words)
+    submit("spark.app.name", "nightly")
+    before = unless_submitted(settings, "cairn headers", "")
+    assert not {OPTION, "spark.python.worker.reuse", "spark.app.name"} & before.keys()

@@ -4,6 +4,7 @@ One run costs a few seconds of JVM, so a test walks through several situations w
 """
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import stage_sample
-from stage_sample import SAMPLE, add_entries, failing_work, runs, sample_settings, table_rows
+from spark_support import forget, made_settings
+from stage_sample import SAMPLE, add_entries, bulky_work, failing_work, runs, sample_settings, table_rows
 
 from cairn.errors import CairnError
 from cairn.spark import intents, plan
@@ -191,6 +193,33 @@ def test_a_failing_worker_has_a_code_and_tells_no_value(archive, tmp_path):
     assert locks(archive).names() == []
     run(archive, "well", tmp_path)
     assert_complete(archive)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 24 MB."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here (it needs root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_full_while_workers_write(spark, small_disk, tmp_path):
+    forget(spark)
+    archive = Store(spark, sample_settings(made_settings(small_disk / "warehouse")))
+    add_entries(archive, ENTRIES)
+    with pytest.raises(CairnError) as caught:
+        run(archive, "full", tmp_path, replace(SAMPLE, work=bulky_work(100_000)))
+    assert caught.value.code == "NO_DISK"
+    assert list(Path(archive.folder(HEADER_BLOB).path).glob("*.parquet")) == []  # and so there is room again
+    assert table_rows(archive, HEADER_BLOB) == []
+    assert {row["run"]: row["code"] for row in archive.read(RUN).collect()} == {"full": "NO_DISK"}
+    run(archive, "after", tmp_path)
+    assert_complete(archive)
+    forget(spark)
 
 
 def test_two_runs_of_one_stage(archive, tmp_path, monkeypatch):

@@ -77,6 +77,18 @@ def failing_work(kind):  # type: ignore[no-untyped-def]
     return work
 
 
+def bulky_work(row_bytes: int):  # type: ignore[no-untyped-def]
+    """Return the sample's work with headers that do not compress: a disk fills while the workers write."""
+
+    def work(batches):  # type: ignore[no-untyped-def]
+        for batch in batches:
+            for row in range(batch.num_rows):
+                random = os.urandom(row_bytes)
+                yield "header_blob", filled(HEADER_BLOB, batch[row : row + 1], header=random, header_bytes=1, run="r")
+
+    return work
+
+
 def filled(contract, batch, **constants):  # type: ignore[no-untyped-def]
     rows = [
         {"uri": uri, "content_version": version, **constants}

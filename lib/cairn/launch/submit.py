@@ -113,9 +113,6 @@ def _defaults(root: Path, home: Home, place: Deployment) -> dict[str, str]:
         log = (root / "conf" / "spark" / "log4j2.properties").as_uri()
         options.setdefault(JAVA_DEFAULTS, "")
         options[JAVA_DEFAULTS] = _joined(f"-Dlog4j2.configurationFile={log}", options[JAVA_DEFAULTS], " ")
-    if place.kind == "local":
-        # Spark makes this folder wherever it is started; no table of ours has its place in it.
-        options.setdefault("spark.sql.warehouse.dir", (home.folder / "spark-warehouse").as_uri())
     return {name: value for name, value in options.items() if name not in place.given}
 
 
