@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from cohort_zone import full
 from made_world import World
@@ -14,14 +15,16 @@ from pyspark.sql import functions as F
 
 from cairn.deid.keys import make_key
 from cairn.deid.profile import load_profile
-from cairn.pipelines.deidentify import deidentify
+from cairn.pipelines.deidentify import TWINS, deidentify
 from cairn.pipelines.deidentify_records import cross_records, with_register
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.job import Job
+from cairn.pipelines.verify import verify
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, RECORD_TWINS
+from cairn.tables.instance import INSTANCE
 from cairn.tables.person import PERSON, PERSON_ALIAS
 from cairn.tables.registry import contract
 
@@ -146,6 +149,20 @@ def test_who_opts_out_leaves_nothing_under_any_number_and_may_come_back(zone, te
     zone.spark.sql(f"UPDATE delta.`{zone.location(PERSON)}` SET opted_out = false")
     run(zone, terms)
     assert told(rows(zone, "ehr_smr01")) == every
+
+
+def test_a_leak_in_the_twin_of_any_table_of_records_is_found_and_named(store, terms: Terms) -> None:
+    """One row in each twin tells the person's CHI in its last text."""
+    store.ensure(CROSSING, INSTANCE, *TWINS)
+    add(store, PERSON, {"patient_id": BOB, "sex": "M", "linked": True, "opted_out": False})
+    own, planted = terms.pseudonyms().person(BOB), {}
+    for made in RECORD_TWINS.values():
+        texts = [c.name for c in made.columns if pa.types.is_string(c.type) and c.name not in ("person_id", *made.key)]
+        planted[made.full_name] = texts[-1]
+        add(store, made, {made.key[0]: "a", "person_id": own, texts[-1]: f"of {BOB}"})
+    leaks = verify(store, terms)
+    assert {(leak.table, leak.column) for leak in leaks} == set(planted.items())
+    assert BOB not in str(leaks)
 
 
 def test_images_under_a_replaced_number_are_the_persons_too(world: World, terms: Terms) -> None:

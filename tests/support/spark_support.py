@@ -36,6 +36,8 @@ def spark_options() -> dict[str, str]:
         # The parallel collector costs more than it saves. The compilers stay as they are: with the first one alone the
         # code cache is 48 MB, is full within minutes, and from then on everything is interpreted.
         "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        # Planning each stage of a query anew was a quarter of the JVM's time.
+        "spark.sql.adaptive.enabled": "false",
         # A dozen rows do not pay for compiling 350 columns: Java code for each plan was half of the tests' time.
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
