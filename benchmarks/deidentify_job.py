@@ -94,7 +94,7 @@ def main() -> int:
             _, records, of_records, _ = crossed(job, terms, "records")
             memory = peak_memory(job.store.spark)
         rows = lots - few
-        print(f"instances: {rows:,} rows, {cpu:.1f} CPU s, of them workers {worker:.1f}: {rows / cpu:,.0f} rows per CPU s")
+        print(f"instances: {rows:,} rows, {cpu:.1f} CPU s (workers {worker:.1f}): {rows / cpu:,.0f} rows per CPU s")
         print(f"workers alone: {rows / worker:,.0f} rows per CPU s ({few_worker:.1f} CPU s for the first {few:,})")
         rewriting, verifying = pieces(folder / "large" / "archive", terms, 500)
         print(f"of it the rewriter alone {rewriting:,.0f}, the verifier alone {verifying:,.0f} headers per CPU s")

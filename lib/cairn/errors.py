@@ -161,6 +161,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "Have them examined before the file leaves; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "OPTED_OUT": Condition("The person has opted out; the entry stays.", "Nothing to do."),
+    "EXTRACT_UNMATCHED": Condition(
+        "No instance in the de-identified zone belongs to the member.",
+        "Nothing to do for a control without images; otherwise freeze the cohort anew.",
+    ),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",
@@ -427,6 +431,86 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     ),
     "KEY_NAME": Condition(
         "A project cannot be called {name!r}.", "Use lower-case letters, digits, - and _, at most 63.", EXIT_USAGE
+    ),
+    "PROJECT_MISSING": Condition(
+        "There is no project {name!r} in {folder}.",
+        "{nearest} conf/projects/README.md tells what a project says.",
+        EXIT_USAGE,
+    ),
+    "PROJECT_WRONG": Condition(
+        "The project {path} is wrong at {place}: {why}.",
+        "{nearest} conf/projects/README.md tells what a project says.",
+        EXIT_USAGE,
+    ),
+    "PROJECT_EXPIRED": Condition(
+        "The approval {reference} of project {project} ended on {expires}.",
+        "Nothing is made or released for it; have it renewed, and write the new date into its file.",
+        EXIT_GATE,
+    ),
+    "SIGNING_KEY_UNSET": Condition(
+        "There is no key to sign extracts with at {path}.", "Make it by keys make --signing.", EXIT_USAGE
+    ),
+    "PUBLIC_KEY_UNREADABLE": Condition(
+        "The public key {path} cannot be read: {why}.", "Ask who signs the extracts for it.", EXIT_USAGE
+    ),
+    "MANIFEST_MISSING": Condition(
+        "{path} has no signed manifest: {why}.",
+        "Give the folder of an extract; ask for it again if that is one.",
+        EXIT_GATE,
+    ),
+    "MANIFEST_UNKNOWN": Condition(
+        "The manifest in {path} is of a form that this version does not know: {format}.",
+        "Use a newer Cairn.",
+        EXIT_GATE,
+    ),
+    "MANIFEST_BROKEN": Condition(
+        "The list of files in {path} is not the one that was signed.",
+        "Do not use the extract; ask for it again.",
+        EXIT_GATE,
+    ),
+    "SIGNATURE_WRONG": Condition(
+        "The manifest in {path} was not signed with this key, or was changed since.",
+        "Do not use the extract; check the public key, then ask for the extract again.",
+        EXIT_GATE,
+    ),
+    "TERMS_DIFFER": Condition(
+        "The de-identified zone was made under other rules or keys than these.",
+        "Run deidentify under the profile, keys and shift of now, freeze the cohort anew, then extract.",
+        EXIT_GATE,
+    ),
+    "EXTRACT_DIFFERS": Condition(
+        "{count} files of the extract {extract} are not as its manifest says: {told}.",
+        "Do not use it. Where it was made: remove its staging folder and run extract again.",
+        EXIT_GATE,
+    ),
+    "EXTRACT_LEAK": Condition(
+        "The verifier found identifying values in tables of the extract {extract}: {told}.",
+        "Nothing was signed. Report tables, columns and rules to the developers, or leave the columns out.",
+        EXIT_GATE,
+    ),
+    "EXTRACT_MISSING": Condition(
+        "There is no extract {extract} of project {project} in state {state}.",
+        "{nearest} Run extract first; extract --list shows what there is.",
+        EXIT_USAGE,
+    ),
+    "EXTRACT_SHORT": Condition(
+        "What lies in the staging folder of {extract} is not what the run wrote: {told}.",
+        "Run extract again; if it stays so, remove the staging folder first.",
+    ),
+    "EXTRACT_EXISTS": Condition(
+        "The extract {extract} was released already, with another content.",
+        "Nothing was changed; a release is never replaced. Freeze the cohort anew for another extract.",
+        EXIT_GATE,
+    ),
+    "EXTRACT_STALE": Condition(
+        "The extract {extract} holds files of persons who opted out or were withdrawn since it was made.",
+        "Run extract again, then release.",
+        EXIT_GATE,
+    ),
+    "PPZ_NOT_LOCAL": Condition(
+        "The root of the project zones, {path}, is no folder of a file system, so a release cannot appear at once.",
+        "Set warehouse.ppz to a folder (a mounted one will do), and copy released extracts from there.",
+        EXIT_USAGE,
     ),
     "PROFILE_UNREADABLE": Condition(
         "The de-identification profile {path} cannot be read: {why}.",

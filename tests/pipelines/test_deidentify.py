@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 
 from cairn.deid.free_text import fold, packaged_scrubber
 from cairn.deid.keys import make_key, read_key
-from cairn.deid.profile import load_profile
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.rewrite import Refused, Rewriter
 from cairn.deid.rules import RuleSet
@@ -38,11 +37,8 @@ PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml
 
 
 @pytest.fixture(scope="module")
-def terms(tmp_path_factory: pytest.TempPathFactory) -> Terms:
-    folder = tmp_path_factory.mktemp("keys")
-    folder.chmod(0o700)
-    make_key(folder)
-    return Terms(load_profile(PROFILE), str(folder))
+def terms(world_terms: Terms) -> Terms:
+    return world_terms
 
 
 def run(world: World, terms: Terms, name: str) -> Crossed:

@@ -165,9 +165,9 @@ def test_a_leak_in_the_twin_of_any_table_of_records_is_found_and_named(store, te
     assert BOB not in str(leaks)
 
 
-def test_images_under_a_replaced_number_are_the_persons_too(world: World, terms: Terms) -> None:
+def test_images_under_a_replaced_number_are_the_persons_too(world: World, world_terms: Terms) -> None:
     """Two people of the archive turn out to be one; and are two again when that was an error."""
-    store, known = world.store, terms.pseudonyms()
+    store, terms, known = world.store, world_terms, world_terms.pseudonyms()
 
     def crossed() -> dict[str, int]:
         job = Job(store, world.job.scratch.child(f"alias{next(numbers)}").make(), world.job.clock, world.job.stream)

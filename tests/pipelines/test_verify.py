@@ -9,8 +9,6 @@ import pytest
 from made_world import World
 from pyspark.sql import functions as F
 
-from cairn.deid.keys import make_key
-from cairn.deid.profile import load_profile
 from cairn.pipelines.deidentify import TWINS, deidentify
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.job import Job
@@ -26,14 +24,10 @@ PLANTED_IN = {"instance": "study_description", "report_text": "text", "pixel_sta
 
 
 @pytest.fixture(scope="module")
-def zone(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Terms]:
-    folder = tmp_path_factory.mktemp("keys of verify")
-    folder.chmod(0o700)
-    make_key(folder)
-    terms = Terms(load_profile(PROFILE), str(folder))
+def zone(world: World, world_terms: Terms) -> tuple[World, Terms]:
     job = Job(world.store, world.job.scratch.child("verify").make(), world.job.clock, sys.stderr)
-    deidentify(job.store, job.run("deidentify"), job.folder("deidentify"), job.stream, terms)
-    return world, terms
+    deidentify(job.store, job.run("deidentify"), job.folder("deidentify"), job.stream, world_terms)
+    return world, world_terms
 
 
 def test_a_clean_zone_passes_and_a_planted_leak_is_found_named_and_withheld(zone: tuple[World, Terms]) -> None:

@@ -1,5 +1,6 @@
 """What tests of Spark share beside the fixtures: the session's options, settings of a test, the catalog's reset."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -67,13 +68,13 @@ def worker_path() -> str:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until a condition holds; a refused connection counts as no."""
+    """Wait until a condition holds; a refused connection counts as no, and so does an answer that is none yet."""
     end = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
-        except OSError:
+        except (OSError, json.JSONDecodeError):
             pass
         if time.monotonic() > end:
             raise TimeoutError("the condition did not come true")

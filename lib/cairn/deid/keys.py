@@ -25,9 +25,12 @@ from cairn.errors import CairnError
 
 KEY_BYTES = 32
 SITE = "site"
+SIGNING = "signing"
+"""Name of the key that signs manifests of extracts (Ed25519): a key like any other, but a file of its own."""
 _LARGEST_FILE = 128
 _FEWEST_DISTINCT = 16
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""What projects may be called."""
 
 
 class Purpose(Enum):
@@ -89,16 +92,16 @@ class MasterKey:
 
 
 def key_path(folder: Path, name: str) -> Path:
-    """Return where the key called `name` lies: ``site.key`` or ``project-<name>.key``.
+    """Return where the key called `name` lies: ``site.key``, ``signing.key`` or ``project-<name>.key``.
 
     Raises
     ------
     CairnError
         KEY_NAME if a project's name is anything but lower-case letters, digits, ``-`` and ``_``.
     """
-    if name == SITE:
-        return folder / "site.key"
-    if not _PROJECT.fullmatch(name):
+    if name in (SITE, SIGNING):
+        return folder / f"{name}.key"
+    if not NAME.fullmatch(name):
         raise CairnError("KEY_NAME", name=name)
     return folder / f"project-{name}.key"
 
@@ -246,10 +249,10 @@ def _sync(folder: Path) -> None:
 
 
 def key_names(folder: Path) -> list[str]:
-    """Return the names of the keys in `folder`, the site's first; retired ones are left out."""
+    """Return the names of the keys in `folder`, the site's first, then the signing key; retired ones are left out."""
     try:
         found = sorted(path.name for path in folder.iterdir() if path.suffix == ".key")
     except OSError:
         raise CairnError("KEY_MISSING", path=folder) from None
     projects = [name[len("project-") : -len(".key")] for name in found if name.startswith("project-")]
-    return ([SITE] if "site.key" in found else []) + projects
+    return [name for name in (SITE, SIGNING) if f"{name}.key" in found] + projects

@@ -56,25 +56,25 @@ class Terms:
         Largest shift of a date.
     opt_outs : frozenset of str
         CHIs of those whose data stays.
-    key_name : str
-        Which key of the folder.
+    key_names : tuple of str
+        Which keys of the folder: the site's; for an extract the project's on top of it.
     """
 
     profile: Profile
     keys: str
     date_shift_days: int = 364
     opt_outs: frozenset[str] = field(default=frozenset(), repr=False)
-    key_name: str = SITE
+    key_names: tuple[str, ...] = (SITE,)
 
     def pseudonyms(self) -> Pseudonyms:
-        """Return the pseudonyms under the key, which is read here and now.
+        """Return the pseudonyms under the keys, which are read here and now.
 
         Raises
         ------
         CairnError
             As :func:`cairn.deid.keys.read_key`.
         """
-        return Pseudonyms([read_key(Path(self.keys), self.key_name)], self.date_shift_days)
+        return Pseudonyms([read_key(Path(self.keys), name) for name in self.key_names], self.date_shift_days)
 
     def rewriter(self) -> Rewriter:
         """Return the engine."""

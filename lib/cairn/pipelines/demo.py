@@ -1,8 +1,9 @@
-"""The demo: a made-up archive and its people's records through every stage, questions with answers, and a cohort."""
+"""The demo: a made-up archive and its people's records through every stage, questions, a cohort, two extracts."""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import sys
 from collections.abc import Iterator
@@ -11,14 +12,20 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from cairn.deid.keys import SITE, key_path, make_key
+from cairn.deid.keys import SIGNING, SITE, key_path, make_key
+from cairn.extract import project as projects
 from cairn.pipelines import cohort_definition as definitions
 from cairn.pipelines.archive_to_tables import Done, run_stages
 from cairn.pipelines.cohort_count import count_lines
 from cairn.pipelines.cohort_export import count
+from cairn.pipelines.cohort_freeze import freeze
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.ehr_deliveries import loads_in
-from cairn.pipelines.job import opened
+from cairn.pipelines.extract import extract
+from cairn.pipelines.extract_request import ACCOUNT, STAGED, Request, staging_of
+from cairn.pipelines.job import Job, opened
+from cairn.pipelines.pixels import device_rules
+from cairn.pipelines.release import release
 from cairn.pipelines.terms import site_terms
 from cairn.settings import Settings
 from cairn.spark.store import Store
@@ -96,6 +103,33 @@ def cohort_lines(store: Store, conf: Path) -> list[str]:
     return [f"A cohort out of images and records: ./spark-submit.sh cohort count {COHORT}", *lines]
 
 
+def deliveries(job: Job, terms: Terms, conf: Path) -> list[str]:
+    """Freeze the cohort, make and release the extract of every project in `conf`; return the account in words."""
+    lists = definitions.load_lists(conf / "codelists")
+    definition = definitions.load(conf / "cohorts" / f"{COHORT}.yaml", lists, {})
+    frozen = freeze(job.store, job.run("cohort"), definition)
+    told = [f"Two projects get an extract of it, list {frozen.number}, each under a key of its own:"]
+    told.append(f"  {'project':<20}" + "".join(f"{name:>12}" for name in ("members", *ACCOUNT)))
+    folders = []
+    for path in sorted((conf / "projects").glob("*.yaml")):
+        project = projects.load(path, lists)
+        today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
+        request = Request(project, terms, device_rules(job.store.settings.pixels), today)
+        made = extract(job.store, job.run("extract"), job.folder(f"extract-{project.id}"), job.stream, request)
+        if made.state == STAGED:
+            release(job.store, job.run("release"), request, made.extract)
+        told.append(f"  {project.id:<20}" + "".join(f"{made.counts[name]:>12,}" for name in ("members", *ACCOUNT)))
+        folders.append(f"  {staging_of(job.store, project.id).path.rpartition('/')[0]}/{made.extract}")
+    return [*told, "Released to:", *folders]
+
+
+def demo_keys(folder: Path, conf: Path) -> None:
+    """Make the keys that the demo's extracts need, unless they are there."""
+    for name in (SIGNING, *(path.stem for path in (conf / "projects").glob("*.yaml"))):
+        if not key_path(folder, name).exists():
+            make_key(folder, name)
+
+
 def run_demo(settings: Settings, home: Path, scale: float, seed: int, conf: Path) -> Done:
     """Make up an archive unless it is there, run every stage, print the account, the answers and a cohort.
 
@@ -131,5 +165,7 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int, conf: Path
         for question, answer in answers(job.store):
             print(f"\n{question.title}\n{question.sql}\n{answer}", end="")
         print("\n" + "\n".join(cohort_lines(job.store, conf)))
+        demo_keys(Path(terms.keys), conf)
+        print("\n" + "\n".join(deliveries(job, terms, conf)))
     print(f"\nAsk more: ./spark-submit.sh sql --warehouse {settings.warehouse.root}")
     return done

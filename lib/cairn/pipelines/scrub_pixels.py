@@ -6,18 +6,18 @@ that header, and the rewriter hands pixel data on untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from cairn.errors import EntryError
-from cairn.pipelines.folder import whole
+from cairn.pipelines.folder import Readable, whole
 from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, limits_of
 from cairn.pixels.reader import PixelEntry
 from cairn.pixels.redaction.boxes import Box, of_regions
 from cairn.pixels.redaction.look_again import without_text
 from cairn.pixels.redaction.redactor import Redacted, Redactor
-from cairn.pixels.rows import Row
 from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.pixels.text.rows import REGION
@@ -66,28 +66,41 @@ class ScrubPixels:
         self._redactor = redactor
 
     def __call__(self, entry: PixelEntry) -> CleanPixels:
-        """Return a file without the text in its pixels, or why it cannot leave.
-
-        A header that says that text is burnt in is believed although none was found; frames that nobody looked at
-        (that do not decode, or lie between the sampled ones of a slide) keep the file back.
-        """
+        """Return a file without the text in its pixels, or why it cannot leave."""
         try:
             rows = self._look(entry).rows
         except EntryError:
             return CleanPixels(UNEXAMINED)
         (searched,) = rows[TEXT_SEARCH.name]
+        return self.judged(entry, searched, rows[BURNED_IN_TEXT.name])
+
+    def judged(self, entry: Readable, searched: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> CleanPixels:
+        """Return a file without the text that a search found in its pixels, or why it cannot leave.
+
+        A header that says that text is burnt in is believed although none was found; frames that nobody looked at
+        (that do not decode, or lie between the sampled ones of a slide) keep the file back.
+
+        Parameters
+        ----------
+        entry : Readable
+            The file.
+        searched : mapping
+            Its row of `text_search`.
+        found : iterable of mapping
+            Its rows of `burned_in_text`.
+        """
         if searched["pixels"] and searched["frames_looked"] < searched["frames"]:
             return CleanPixels(UNEXAMINED)
         boxes = [
-            *(_box(row) for row in rows[BURNED_IN_TEXT.name]),
-            *of_regions(tuple(region[name] for name in REGION) for region in searched["device_regions"]),
+            *(_box(row) for row in found),
+            *of_regions(tuple(region[name] for name in REGION) for region in searched["device_regions"] or ()),
         ]
-        says_so = "burned_in_annotation" in searched["evidence"]
+        says_so = "burned_in_annotation" in (searched["evidence"] or ())
         if not boxes:
             return CleanPixels(SUSPECTED if says_so else "")
         return self._cleaned(entry, boxes)
 
-    def _cleaned(self, entry: PixelEntry, boxes: list[Box]) -> CleanPixels:
+    def _cleaned(self, entry: Readable, boxes: list[Box]) -> CleanPixels:
         try:
             made = without_text(whole(entry), boxes, self._redactor, self._again)
         except EntryError as fault:
@@ -116,7 +129,7 @@ def _clean(made: Redacted) -> CleanPixels:
     return CleanPixels("", made.data, made.boxes_applied, len(made.frames_changed), codes)
 
 
-def _box(row: Row) -> Box:
+def _box(row: Mapping[str, Any]) -> Box:
     return Box(**{name: row[name] for name in (*REGION, "frame", "last_frame", "plane")})
 
 

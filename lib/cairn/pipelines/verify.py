@@ -8,7 +8,7 @@ pseudonymous key, never by value.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -130,12 +130,30 @@ def _as_texts(store: Store, name: str):  # type: ignore[no-untyped-def]
 
 def search(store: Store, contract: Contract, people: DataFrame) -> DataFrame:
     """Return ``key``, ``column`` and ``rule`` of cells of a twin that tell of their person, or of anybody."""
-    searched = [column.name for column in contract.columns if column.name not in UNTOLD]
-    rows = store.read(contract).select(
-        "person_id", key_json(contract).alias("key"), F.to_json(F.struct(*searched)).alias("row")
-    )
-    joined = rows.join(people, "person_id", "left").select("key", "row", "values", "births")
+    return search_rows(store.read(contract), _told_columns(contract), contract.key, people)
+
+
+def search_rows(rows: DataFrame, columns: Sequence[str], key: Sequence[str], people: DataFrame) -> DataFrame:
+    """Return ``key``, ``column`` and ``rule`` of cells that tell of their person, or of anybody.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With ``person_id``.
+    columns : sequence of str
+        Which of its columns are searched.
+    key : sequence of str
+        What names a row.
+    people : DataFrame
+        From :func:`known_people`.
+    """
+    named = rows.select("person_id", F.to_json(F.struct(*key)).alias("key"), F.to_json(F.struct(*columns)).alias("row"))
+    joined = named.join(people, "person_id", "left").select("key", "row", "values", "births")
     return joined.mapInArrow(_searcher(), "key STRING, column STRING, rule STRING")
+
+
+def _told_columns(contract: Contract) -> list[str]:
+    return [column.name for column in contract.columns if column.name not in UNTOLD]
 
 
 def _searcher() -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -185,13 +203,17 @@ SPARED = frozenset(
 
 def original_uids(store: Store, contract: Contract) -> DataFrame:
     """Return the cells of a twin that hold a UID of the archive."""
+    return original_uids_in(store, store.read(contract), _told_columns(contract), contract.key)
+
+
+def original_uids_in(store: Store, rows: DataFrame, names: Sequence[str], key: Sequence[str]) -> DataFrame:
+    """Return the cells of some rows that hold a UID of the archive, as :func:`search_rows` does."""
     columns = [name for name in UIDS if name in store.read(INSTANCE).columns]
     known = store.read(INSTANCE).select(F.explode(F.array_compact(F.array(*columns))).alias("uid")).distinct()
-    names = [column.name for column in contract.columns if column.name not in UNTOLD]
     cells = F.explode(
         F.array(*(F.struct(F.lit(n).alias("column"), F.to_json(F.struct(n)).alias("text")) for n in names))
     )
-    told = store.read(contract).select(key_json(contract).alias("key"), cells.alias("cell")).select("key", "cell.*")
+    told = rows.select(F.to_json(F.struct(*key)).alias("key"), cells.alias("cell")).select("key", "cell.*")
     uids = F.explode(F.regexp_extract_all("text", F.lit(r"(\d+(?:\.\d+){2,})"), F.lit(1)))
     found = told.select("key", "column", uids.alias("uid")).distinct().join(known, "uid", "left_semi")
     return found.select("key", "column", F.lit("original_uid").alias("rule"))

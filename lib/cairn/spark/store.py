@@ -47,6 +47,9 @@ MAKER = {
     "cohort": "cohort",
     "cohort_member": "cohort",
     "attrition": "cohort",
+    "extract": "extract",
+    "extract_item": "extract",
+    "withdrawal": "withdraw",
 }
 """Job that makes each table."""
 

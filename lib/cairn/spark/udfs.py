@@ -28,8 +28,8 @@ class KeyPlace(Protocol):
         """Folder of the key files, the same on every machine."""
 
     @property
-    def key_name(self) -> str:
-        """Which key."""
+    def key_names(self) -> tuple[str, ...]:
+        """Which keys, one on top of the other."""
 
     @property
     def date_shift_days(self) -> int:
@@ -37,8 +37,8 @@ class KeyPlace(Protocol):
 
 
 @lru_cache(maxsize=8)
-def _pseudonyms(folder: str, name: str, limit: int) -> Pseudonyms:
-    return Pseudonyms([read_key(Path(folder), name)], limit)
+def _pseudonyms(folder: str, names: tuple[str, ...], limit: int) -> Pseudonyms:
+    return Pseudonyms([read_key(Path(folder), name) for name in names], limit)
 
 
 def _udf(function: Callable[..., pa.Array], kind: str) -> Callable[..., Column]:
@@ -47,30 +47,30 @@ def _udf(function: Callable[..., pa.Array], kind: str) -> Callable[..., Column]:
 
 def uid_udf(place: KeyPlace) -> Callable[..., Column]:
     """Return the function that replaces a column of UIDs by their pseudonyms."""
-    folder, name, limit = place.keys, place.key_name, place.date_shift_days
+    folder, names, limit = place.keys, place.key_names, place.date_shift_days
 
     def replaced(uids: pa.Array) -> pa.Array:
-        return columns.pseudonymise_uid(uids, _pseudonyms(folder, name, limit))
+        return columns.pseudonymise_uid(uids, _pseudonyms(folder, names, limit))
 
     return _udf(replaced, "string")
 
 
 def person_udf(place: KeyPlace) -> Callable[..., Column]:
     """Return the function that replaces persons, as `crossing` names them, by their ``person_id``."""
-    folder, name, limit = place.keys, place.key_name, place.date_shift_days
+    folder, names, limit = place.keys, place.key_names, place.date_shift_days
 
     def replaced(persons: pa.Array) -> pa.Array:
-        return columns.each_distinct(persons, _pseudonyms(folder, name, limit).person, pa.string())
+        return columns.each_distinct(persons, _pseudonyms(folder, names, limit).person, pa.string())
 
     return _udf(replaced, "string")
 
 
 def days_udf(place: KeyPlace) -> Callable[..., Column]:
     """Return the function that gives the days by which the dates of persons, as `crossing` names them, move."""
-    folder, name, limit = place.keys, place.key_name, place.date_shift_days
+    folder, names, limit = place.keys, place.key_names, place.date_shift_days
 
     def moved(persons: pa.Array) -> pa.Array:
-        return columns.each_distinct(persons, _pseudonyms(folder, name, limit).days, pa.int32())
+        return columns.each_distinct(persons, _pseudonyms(folder, names, limit).days, pa.int32())
 
     return _udf(moved, "int")
 
@@ -106,13 +106,13 @@ def register(spark: SparkSession, folder: str, limit: int = 364, name: str = SIT
     read_key(Path(folder), name)
 
     def person(chis: pa.Array) -> pa.Array:
-        return columns.pseudonymise_person(chis, _pseudonyms(folder, name, limit))
+        return columns.pseudonymise_person(chis, _pseudonyms(folder, (name,), limit))
 
     def uid(uids: pa.Array) -> pa.Array:
-        return columns.pseudonymise_uid(uids, _pseudonyms(folder, name, limit))
+        return columns.pseudonymise_uid(uids, _pseudonyms(folder, (name,), limit))
 
     def moved(dates: pa.Array, chis: pa.Array) -> pa.Array:
-        return columns.shift_date(dates, chis, _pseudonyms(folder, name, limit))
+        return columns.shift_date(dates, chis, _pseudonyms(folder, (name,), limit))
 
     made = {
         "pseudonymise_person": _udf(person, "string"),
