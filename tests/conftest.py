@@ -35,6 +35,11 @@ hypothesis.settings.register_profile("cairn", deadline=None, derandomize="CAIRN_
 hypothesis.settings.load_profile("cairn")
 
 
+# What takes minutes by itself begins early.
+LONG = ("tests/cluster", "tests/cli/test_no_identifier_leaves", "tests/cli/test_launch_spark", "tests/test_notebooks",
+        "tests/pipelines/test_object_store_run")  # fmt: skip
+
+
 @cache
 def group(file: str) -> str:
     """Return with which tests those of a file stay together when several processes share the run (tests/run)."""
@@ -47,7 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def late(item: pytest.Item) -> int:
         file = item.nodeid.partition("::")[0]
-        return 0 if group(file) == "world" else 1 if file.startswith(("tests/pipelines", "tests/cluster")) else 2
+        if group(file) == "world":
+            return 0
+        return 1 if file.startswith(LONG) else 2 if file.startswith(("tests/pipelines", "tests/spark")) else 3
 
     items.sort(key=late)
 

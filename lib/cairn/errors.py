@@ -161,6 +161,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "Have them examined before the file leaves; scrub --pass-pixels lets such images pass, marked in the report.",
     ),
     "OPTED_OUT": Condition("The person has opted out; the entry stays.", "Nothing to do."),
+    "EXTRACT_REVIEW_RULE": Condition(
+        "A rule of the project reports a value that stayed in the header; the file is withheld.",
+        "Look at the value, then change the rule, or have the profile act on that attribute.",
+    ),
     "EXTRACT_UNMATCHED": Condition(
         "No instance in the de-identified zone belongs to the member.",
         "Nothing to do for a control without images; otherwise freeze the cohort anew.",
@@ -449,6 +453,14 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
     ),
     "SIGNING_KEY_UNSET": Condition(
         "There is no key to sign extracts with at {path}.", "Make it by keys make --signing.", EXIT_USAGE
+    ),
+    "REVIEW_RULES_WRONG": Condition(
+        "The rules in {path} are wrong at {place}: {why}.",
+        "{nearest} They have the form of IsIdentifiable's BasicRules and AllowlistRules.",
+        EXIT_USAGE,
+    ),
+    "REVIEW_REPORT_WRONG": Condition(
+        "The report {path} is wrong at line {line}: {why}.", "It has the form of IsIdentifiable's reports.", EXIT_USAGE
     ),
     "PUBLIC_KEY_UNREADABLE": Condition(
         "The public key {path} cannot be read: {why}.", "Ask who signs the extracts for it.", EXIT_USAGE

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from spark_support import spark_options
 
 from cairn.verify.search import search_folder
 
@@ -27,7 +28,7 @@ def test_the_demo_tells_no_identifier_anywhere(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(temporary), "CAIRN_HOME": str(prefix.parent)}
     command = ["bash", str(ROOT / "spark-submit.sh"), "demo", "--scale", "0.05", "--seed", "77",
                "--warehouse", str(tmp_path / "warehouse"), "--conf", "spark.eventLog.enabled=true",
-               "--conf", f"spark.eventLog.dir=file://{events}"]  # fmt: skip
+               "--conf", f"spark.eventLog.dir=file://{events}", *quick()]  # fmt: skip
     made = prefix.parent / "demo" / "made-up-0.05-77"
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     (told / "out").write_text(done.stdout)
@@ -38,10 +39,24 @@ def test_the_demo_tells_no_identifier_anywhere(tmp_path: Path) -> None:
     assert len(real) > 100
     found = {folder.name: search_folder(folder, real) for folder in (told, events, temporary)}
     assert found == {"told": [], "events": [], "tmp": []}
-    zone = tmp_path / "warehouse" / "deidentified"
-    names = [str(path.relative_to(zone)) for path in zone.rglob("*")]
-    assert names
-    assert not [name for name in names if any(value in name for value in real)]
+    for zone in (tmp_path / "warehouse" / "deidentified", tmp_path / "warehouse" / "ppz"):
+        names = [str(path.relative_to(zone)) for path in zone.rglob("*")]
+        assert names
+        assert not [name for name in names if any(value in name for value in real)]
+    released = sorted((tmp_path / "warehouse" / "ppz").glob("*/*/manifest.json"))
+    assert len(released) == 2
+    assert [search_folder(path.parent, real) for path in released] == [[], []]
+    told_table = re.findall(r"^  [a-z-]+ +([\d, ]+)$", done.stdout, re.MULTILINE)
+    accounts = [[int(cell.replace(",", "")) for cell in row.split()] for row in told_table]
+    assert len(accounts) == 2 and all(members == sum(parts) > 0 for members, *parts in accounts)
+
+
+def quick() -> list[str]:
+    """Return Spark's options for small data, as the other tests have them: results are the same."""
+    named = {
+        name: value for name, value in spark_options().items() if name.startswith(("spark.sql", "spark.databricks"))
+    }
+    return [word for name, value in named.items() for word in ("--conf", f"{name}={value}")]
 
 
 def _identifiers(made: Path) -> set[str]:

@@ -19,6 +19,7 @@ from cairn.cohort.checking import Checked
 from cairn.cohort.codelists import CodeList
 from cairn.deid.keys import NAME, SIGNING, SITE
 from cairn.errors import CairnError, nearest
+from cairn.extract.isidentifiable import Rules, read_rules
 from cairn.extract.rejection import rules_of
 from cairn.tables.contract import Contract
 from cairn.tables.deidentified import RECORD_TWINS
@@ -62,6 +63,7 @@ class ProjectFile(_Part):
     tables: dict[str, Literal["all"] | tuple[str, ...]] = {}
     reject: dict[str, Any] = {}
     block: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
 
     @field_validator("cohort")
     @classmethod
@@ -81,10 +83,13 @@ class Project:
         What its file says.
     rejection : Checked or None
         Its rules of rejection as sets of the cohort language, in order; None without any.
+    review : Rules
+        Rules in IsIdentifiable's form for what stays in headers.
     """
 
     file: ProjectFile
     rejection: Checked | None
+    review: Rules
 
     @property
     def id(self) -> str:
@@ -107,8 +112,8 @@ class Project:
     @property
     def hash(self) -> str:
         """SHA-256 (hex) of what decides the content of its extracts; approval and title do not."""
-        told = self.file.model_dump(mode="json", exclude={"approval", "title"})
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        told = self.file.model_dump(mode="json", exclude={"approval", "title", "review"})
+        return hashlib.sha256(json.dumps([told, repr(self.review)], sort_keys=True).encode()).hexdigest()
 
 
 def short_name(contract: Contract) -> str:
@@ -173,7 +178,8 @@ def load(path: Path, codelists: Mapping[str, CodeList]) -> Project:
         why = f"the file is called {path.stem}"
         raise CairnError("PROJECT_WRONG", path=path, place="project", why=why, nearest="")
     _check_tables(path, file)
-    return Project(file, rules_of(file.reject, codelists, str(path)))
+    review = sum((read_rules(path.parent / name) for name in file.review), Rules())
+    return Project(file, rules_of(file.reject, codelists, str(path)), review)
 
 
 def refuse_expired(project: Project, today: datetime.date) -> None:

@@ -140,7 +140,7 @@ def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, select
 
     work = ExtractWork(
         making.project.id, making.name, own, own.version(), making.staging.uri, settings.pixels, making.request.rules,
-        settings.headers, run.id,
+        making.project.review, settings.headers, run.id,
     )  # fmt: skip
     stage = Stage(
         name=STAGE,

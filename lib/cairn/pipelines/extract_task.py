@@ -20,6 +20,7 @@ from cairn.archive.reader import read_entries
 from cairn.deid.emit import Buffer
 from cairn.deid.rewrite import Kept, Refused, Rewriter
 from cairn.errors import CairnError, EntryError
+from cairn.extract.isidentifiable import Failure, Rules
 from cairn.extract.layout import image_path
 from cairn.pipelines.deidentify_task import Terms, verified
 from cairn.pipelines.entry_rows import addresses
@@ -30,13 +31,15 @@ from cairn.pixels.text.device_rules import DeviceRule
 from cairn.settings import Headers, Pixels
 from cairn.spark.storage import Folder, disk_faults
 from cairn.tables.extract import EXTRACT_ITEM
+from cairn.verify.known import elements_of
 
 STAGE = "extract"
 DELIVERED, WITHHELD, UNREADABLE = "delivered", "withheld", "unreadable"
 SEARCHED, FOUND, PERSON = "searched", "found", "person"
 """Columns of the plan beside those of `archive_entry`: rows of the pixel stage's tables, and whose entry it is."""
 
-ROWS_AT_A_TIME = 1024
+NO_RULES = Rules()
+MOST_PLACES = 12
 Row = dict[str, Any]
 
 
@@ -85,11 +88,14 @@ class Engine:
         Under the project's keys.
     pixels : ScrubPixels
         Blanks text and looks again.
+    review : Rules
+        The project's rules, in IsIdentifiable's form, for what stays in headers.
     """
 
-    def __init__(self, rewriter: Rewriter, pixels: ScrubPixels) -> None:
+    def __init__(self, rewriter: Rewriter, pixels: ScrubPixels, review: Rules = NO_RULES) -> None:
         self._rewriter = rewriter
         self._pixels = pixels
+        self._review = review
 
     def __call__(self, data: bytes, person: str, searched: Row | None, found: Sequence[Row]) -> Made | Stays:
         """Return the file that leaves, or why none does.
@@ -119,7 +125,19 @@ class Engine:
         code, places = verified(data, (), made.tobytes(), ())
         if code:
             return Stays(code, places)
+        if self._review != NO_RULES and (reported := reported_in(made.tobytes(), self._review)):
+            return Stays("EXTRACT_REVIEW_RULE", reported)
         return Made(made, clean.boxes, clean.frames, (*made.findings, *clean.findings))
+
+
+def reported_in(made: bytes, review: Rules) -> str:
+    """Return where rules report something in a file's header, and what they call it; empty: nowhere."""
+    found = []
+    for path, keyword, vr, texts in elements_of(made):
+        if vr != "UI":
+            failures = (review.looked_at(Failure("", "", keyword or path, text)) for text in texts)
+            found += [f"{part.classification} at {path}" for failure in failures if failure for part in failure.parts]
+    return "; ".join(dict.fromkeys(found[:MOST_PLACES]))
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,8 @@ class ExtractWork:
         How pixels are decoded and searched.
     rules : tuple of DeviceRule
         Device rules for burnt-in text.
+    review : Rules
+        The project's rules for what stays in headers.
     reading : Headers
         How often and how long entries are read.
     run : str
@@ -153,6 +173,7 @@ class ExtractWork:
     staging: str
     pixels: Pixels
     rules: tuple[DeviceRule, ...]
+    review: Rules
     reading: Headers
     run: str
 
@@ -167,7 +188,7 @@ class ExtractWork:
         if self.terms.version() != self.version:
             raise CairnError("WORKER_DIFFERS", stage=STAGE)
         silence_pydicom()
-        engine = Engine(self.terms.rewriter(), scrub_pixels(self.pixels, self.rules))
+        engine = Engine(self.terms.rewriter(), scrub_pixels(self.pixels, self.rules), self.review)
         folder = Folder(self.staging)
         for batch in batches:
             rows = [self._row(entry, outcome, engine, folder, told) for entry, outcome, told in self._read(batch)]
