@@ -44,10 +44,10 @@ from cairn.settings import Pixels
 from cairn.spark.delta_log import Token
 from cairn.tables.cohort import COHORT_MEMBER
 from cairn.tables.crossing import CROSSING
+from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, DEIDENTIFIED_SERIES, RECORD_TWINS
 from cairn.tables.extract import EXTRACT_ITEM
 from cairn.tables.instance import INSTANCE
 from cairn.tables.person import PERSON
-from cairn.tables.series import SERIES
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = load_all(ROOT / "conf" / "codelists")
@@ -190,9 +190,9 @@ def values_of(folder: Path) -> set[str]:
 def test_it_adds_up(site: Site, alpha: Made) -> None:
     told = alpha.counts
     assert told["members"] == sum(told[name] for name in ACCOUNT)
-    series = site.store.read(SERIES).where("modality = 'CT'").select("series_instance_uid")
-    scans = site.store.read(INSTANCE).where("is_primary").join(series, "series_instance_uid")
-    expected = scans.join(crossed_people(site), "uri").count()
+    series = site.store.read(DEIDENTIFIED_SERIES).where("modality = 'CT'").select("series_instance_uid", "person_id")
+    expected = site.store.read(DEIDENTIFIED_INSTANCE).join(series, ["series_instance_uid", "person_id"])
+    expected = expected.join(site.store.read(RECORD_TWINS["person"]).select("person_id"), "person_id").count()
     assert told["members"] == expected > 30
     assert told["delivered"] == len(images(site.staged(alpha))) > 20
     assert sum(alpha.rejected.values()) == told["rejected"] and alpha.rejected.get("scouts", 0) > 0
@@ -203,6 +203,29 @@ def test_it_adds_up(site: Site, alpha: Made) -> None:
     assert Counter(row["outcome"] for row in told_again) == {
         name: told[name] for name in ACCOUNT if told[name] and name != "unmatched"
     }
+
+
+def test_images_of_another_person_in_a_members_series_stay(site: Site, alpha: Made) -> None:
+    own = site.request(site.project("alpha")).own.pseudonyms()
+    members = {row["person_id"] for row in rows(site.staged(alpha), "cohort_member")}
+    assert {Path(path).parts[1] for path in images(site.staged(alpha))} <= members
+    everybody = {own.person(row["person"]) for row in crossed_people(site).select("person").distinct().collect()}
+    assert members <= everybody
+
+
+def test_reports_for_review_tell_what_stayed_and_show_what_was_blanked(site: Site, alpha: Made) -> None:
+    """In the list of values the rarest come first; what is in a file is in it."""
+    folder = Path(report_folder(site.store, "alpha", alpha.extract).path)
+    values = csv_rows(folder / "header-values.csv")
+    counts = [int(row["persons"]) for row in values]
+    assert counts == sorted(counts) and counts[0] == 1
+    told = {(row["element"], json.loads(row["value"])) for row in values if row["element"] == "Modality"}
+    assert ("Modality", "CT") in told
+    sex = {json.loads(row["value"]): int(row["files"]) for row in values if row["element"] == "PatientSex"}
+    files = [pydicom.dcmread(site.staged(alpha) / path, stop_before_pixels=True) for path in images(site.staged(alpha))]
+    assert sex == Counter(str(file.PatientSex) for file in files if file.get("PatientSex"))
+    assert "what was blanked" in (folder / "blanked.html").read_text()
+    assert (folder / "isidentifiable.csv").read_text().startswith("Resource,ResourcePrimaryKey,ProblemField")
 
 
 def test_every_file_opens_in_two_toolkits_and_is_where_its_header_says(site: Site, alpha: Made) -> None:
@@ -235,7 +258,10 @@ def test_tables_tell_of_the_files_and_of_allowed_columns_only(site: Site, alpha:
     # A member's image date is the one in its files.
     series = {row["series_instance_uid"]: row["study_date"] for row in rows(folder, "series")}
     members = [row for row in rows(folder, "cohort_member") if row["member"] in series]
-    assert members and all(row["image_date"] == series[row["member"]] for row in members)
+    mixed = site.store.read(DEIDENTIFIED_SERIES).where("array_contains(disagreements, 'study_date')").count()
+    assert (
+        len(members) > 20 and [row["image_date"] == series[row["member"]] for row in members].count(False) <= mixed < 3
+    )
     delta = site.store.spark.read.format("delta").load(str(folder / "tables" / "series"))
     assert delta.count() == len(rows(folder, "series")) == alpha.tables["series"]
     dictionary = csv_rows(folder / "tables" / "dictionary.csv")
@@ -268,7 +294,7 @@ def test_the_same_again_is_the_same_byte_for_byte(site: Site, alpha: Made) -> No
 def test_a_larger_list_has_the_old_part_as_it_was_and_another_project_shares_nothing(site: Site, alpha: Made) -> None:
     before, names = images(site.staged(alpha)), values_of(site.staged(alpha))
     other = site.extract(site.project("beta"))
-    assert other.counts == alpha.counts
+    assert other.counts | {"bytes": 0} == alpha.counts | {"bytes": 0}  # UIDs differ in length
     assert not values_of(site.staged(other)) & names
     assert not set(images(site.staged(other)).values()) & set(before.values())
     larger = site.extract(site.project("alpha", 2))
@@ -281,7 +307,8 @@ def test_a_larger_list_has_the_old_part_as_it_was_and_another_project_shares_not
 def test_a_dry_run_writes_nothing_and_tells_what_would_leave(site: Site, alpha: Made) -> None:
     before = tree(site.staged(alpha))
     told = site.extract(site.project("alpha"), dry_run=True)
-    assert told.counts["delivered"] == alpha.counts["delivered"] + alpha.counts["withheld"]
+    would, did = told.counts, alpha.counts
+    assert would["delivered"] + would["unreadable"] == did["delivered"] + did["withheld"] + did["unreadable"]
     assert told.rejected == alpha.rejected and told.counts["bytes"] > 0
     assert tree(site.staged(alpha)) == before
 

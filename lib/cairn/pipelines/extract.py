@@ -19,6 +19,7 @@ from cairn.pipelines.deidentify_records import opted_out
 from cairn.pipelines.extract_collect import collected, items_of, pruned
 from cairn.pipelines.extract_members import GONE, RULE, Selection, real_persons, selected, withdrawn
 from cairn.pipelines.extract_request import ACCOUNT, RELEASED, STAGED, Made, Making, Request, begun
+from cairn.pipelines.extract_review import write_review
 from cairn.pipelines.extract_signed import record, signed, write_report
 from cairn.pipelines.extract_tables import TablesOf, write_tables
 from cairn.pipelines.extract_task import DELIVERED, FOUND, PERSON, SEARCHED, STAGE, UNREADABLE, WITHHELD, ExtractWork
@@ -197,9 +198,10 @@ def _finished(
         rows = write_tables(_tables(making, images), making.staging, making.name)
         made = Made(project.id, making.name, counts, rejected, codes, rows, STAGED)
         document = signed(making, images, made)
+        write_report(making, selection, items, made)
+        write_review(making, items, images)
     finally:
         files.unpersist()
-    write_report(making, selection, items, made)
     items.unpersist()
     record(making, run, made, document)
     return made

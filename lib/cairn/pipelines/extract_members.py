@@ -85,14 +85,17 @@ def selected(store: Store, project: Project, site: Terms) -> Selection:
 
 
 def _instances(store: Store, members: DataFrame) -> DataFrame:
-    """Return the instances of members that are instances, series or studies, each once, with its ``members``."""
+    """Return the instances of members that are instances, series or studies, each once, with its ``members``.
+
+    A series may hold images of two people by mistake: those of who is no member do not come along.
+    """
     columns = (*UIDS, "person_id", "modality", "sop_class_uid", "file_size")
     every = store.read(DEIDENTIFIED_INSTANCE).select(*columns)
     given = F.col("member")
     found = []
     for uid in UIDS:
-        own = members.where(F.col(uid) == given).select(F.col(uid), given.alias("_member")).distinct()
-        found.append(every.join(own, uid))
+        own = members.where(F.col(uid) == given).select(uid, "person_id", given.alias("_member")).distinct()
+        found.append(every.join(own, [uid, "person_id"]).select(*columns, "_member"))
     rows = reduce(DataFrame.unionByName, found)
     return rows.groupBy(*columns).agg(F.collect_set("_member").alias("members"))
 
