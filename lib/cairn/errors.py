@@ -496,8 +496,8 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         EXIT_GATE,
     ),
     "EXTRACT_LEAK": Condition(
-        "The verifier found identifying values in tables of the extract {extract}: {told}.",
-        "Nothing was signed. Report tables, columns and rules to the developers, or leave the columns out.",
+        "The verifier found identifying values in keys of the extract {extract}: {told}.",
+        "Nothing was signed. Report tables and columns to the developers, or leave the tables out.",
         EXIT_GATE,
     ),
     "EXTRACT_MISSING": Condition(

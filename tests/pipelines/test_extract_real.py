@@ -126,6 +126,8 @@ def test_it_adds_up_and_nearly_all_leave(real: Real) -> None:
     assert told["members"] == sum(told[name] for name in ACCOUNT) > 380
     assert told["unreadable"] == told["rejected"] == told["unmatched"] == 0
     assert told["delivered"] >= 0.9 * told["members"], real.made.codes
+    # Phantoms are called like their scanners: such cells stay empty.
+    assert sum(real.made.left_out.values()) <= 30, real.made.left_out
 
 
 def test_the_verifier_finds_nothing_of_anybody(real: Real, tmp_path: Path) -> None:

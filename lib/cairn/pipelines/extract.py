@@ -195,8 +195,8 @@ def _finished(
     files = collected(store, making.staging).persist()
     try:
         images = pruned(store, making.name, items, files, making.staging)
-        rows = write_tables(_tables(making, images), making.staging, making.name)
-        made = Made(project.id, making.name, counts, rejected, codes, rows, STAGED)
+        written = write_tables(_tables(making, images), making.staging, making.name)
+        made = Made(project.id, making.name, counts, rejected, codes, written.rows, STAGED, written.left_out)
         document = signed(making, images, made)
         write_report(making, selection, items, made)
         write_review(making, items, images)

@@ -48,6 +48,8 @@ class Made:
         Rows by table.
     state : str
         staged or released; empty after a dry run.
+    left_out : dict
+        Cells of tables left empty because the verifier found something: how many, by table, column and rule.
     """
 
     project: str
@@ -57,6 +59,7 @@ class Made:
     codes: dict[str, int]
     tables: dict[str, int] = field(default_factory=dict)
     state: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Return it in words."""
@@ -68,6 +71,7 @@ class Made:
         told.append(f"  {n['bytes']:,} bytes of images, {n['redacted']:,} of them with blanked text")
         if self.tables:
             told.append("  tables: " + ", ".join(f"{name} {count:,}" for name, count in self.tables.items()))
+        told += [f"  cells left empty, {place}: {count:,}" for place, count in self.left_out.items()]
         if self.state:
             told.append(f"  {self.state}")
         return told

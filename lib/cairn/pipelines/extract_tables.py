@@ -31,7 +31,6 @@ from cairn.tables.series import PIXELS, TEXT
 
 _NAMESPACE = uuid.UUID("6f1c1a8e-52a4-4d0c-9f43-5e1c6a4d7b10")
 BY_INSTANCE = ("pixel_statistics", "text_search", "burned_in_text")
-MOST_LEAKS = 20
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,27 @@ class TablesOf:
 _MADE_OF_IMAGES = {made.name: made for made in (DEIDENTIFIED_INSTANCE, DEIDENTIFIED_SERIES, DEIDENTIFIED_STUDY)}
 
 
-def write_tables(tables: TablesOf, folder: Folder, extract: str) -> dict[str, int]:
-    """Verify and write the tables of an extract; return rows by table.
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Parameters
+    ----------
+    rows : dict
+        Rows by table.
+    left_out : dict
+        Cells that were left empty because the verifier found something in them: how many, by table, column and rule.
+    """
+
+    rows: dict[str, int]
+    left_out: dict[str, int]
+
+
+def write_tables(tables: TablesOf, folder: Folder, extract: str) -> Written:
+    """Verify and write the tables of an extract.
+
+    A cell in which the verifier finds something is left empty, and told to the data controller: a phantom that is
+    called like its scanner keeps nobody else's rows back.
 
     Parameters
     ----------
@@ -137,36 +155,51 @@ def write_tables(tables: TablesOf, folder: Folder, extract: str) -> dict[str, in
     Raises
     ------
     CairnError
-        EXTRACT_LEAK: the verifier found something in one of them; NO_DISK.
+        EXTRACT_LEAK: the verifier found something in a key; NO_DISK.
     """
     people = known_people(tables.store, tables.own)
     people = people.join(tables.persons.select(person_udf(tables.own)("person").alias("person_id")), "person_id")
     people = people.persist()
-    rows = {}
+    rows, left_out = {}, {}
     try:
         for name, frame in tables.frames().items():
             made = offered()[name]
             allowed = tables.project.columns(made)
             kept = frame.persist()
-            _refuse_leaks(tables.store, kept, made, allowed, people, extract)
+            clean, told = _clean(tables.store, kept, made, allowed, people, extract)
             comments = {column.name: column.comment for column in made.columns}
             own = str(uuid.uuid5(_NAMESPACE, f"{extract}/{name}"))
             target = folder.child(table_folder(name))
-            rows[name] = write_table(kept.select(*allowed), target, own, comments, made.comment)
+            rows[name] = write_table(clean.select(*allowed), target, own, comments, made.comment)
+            left_out |= told
             kept.unpersist()
     finally:
         people.unpersist()
-    return rows
+    return Written(rows, left_out)
 
 
-def _refuse_leaks(
+def _clean(
     store: Store, frame: DataFrame, made: Contract, allowed: tuple[str, ...], people: DataFrame, extract: str
-) -> None:  # fmt: skip
+) -> tuple[DataFrame, dict[str, int]]:  # fmt: skip
+    """Return rows without the cells in which the verifier finds something, and how many those were."""
     told = [name for name in allowed if name not in UNTOLD]
     if not told:
-        return
+        return frame, {}
     found = search_rows(frame, told, made.key, people).unionByName(original_uids_in(store, frame, told, made.key))
-    leaks = found.groupBy("column", "rule").count().orderBy("column", "rule").limit(MOST_LEAKS).collect()
-    if leaks:
-        where = "; ".join(f"{made.name}.{row['column']} {row['rule']} ({row['count']:,})" for row in leaks)
-        raise CairnError("EXTRACT_LEAK", extract=extract, told=where)
+    found = found.distinct().localCheckpoint()
+    by_rule = found.groupBy("column", "rule").count().orderBy("column", "rule").collect()
+    leaks = {f"{made.name}.{row['column']} ({row['rule']})": row["count"] for row in by_rule}
+    if not leaks:
+        return frame, {}
+    if keys := {row["column"] for row in by_rule} & set(made.key):
+        raise CairnError("EXTRACT_LEAK", extract=extract, told=", ".join(f"{made.name}.{key}" for key in sorted(keys)))
+    cells = found.groupBy("key").agg(F.collect_set("column").alias("_cells"))
+    marked = frame.withColumn("key", F.to_json(F.struct(*made.key))).join(cells, "key", "left").drop("key")
+    empty = {row["column"] for row in by_rule}
+    columns = (
+        F.when(~F.coalesce(F.array_contains("_cells", name), F.lit(False)), F.col(name)).alias(name)
+        if name in empty
+        else F.col(name)
+        for name in frame.columns
+    )
+    return marked.select(*columns), leaks
