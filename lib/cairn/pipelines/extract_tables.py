@@ -160,7 +160,8 @@ def write_tables(tables: TablesOf, folder: Folder, extract: str) -> Written:
     people = known_people(tables.store, tables.own)
     people = people.join(tables.persons.select(person_udf(tables.own)("person").alias("person_id")), "person_id")
     people = people.persist()
-    rows, left_out = {}, {}
+    rows: dict[str, int] = {}
+    left_out: dict[str, int] = {}
     try:
         for name, frame in tables.frames().items():
             made = offered()[name]
