@@ -45,7 +45,6 @@ from cairn.spark.delta_log import Token
 from cairn.tables.cohort import COHORT_MEMBER
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, DEIDENTIFIED_SERIES, RECORD_TWINS
-from cairn.tables.extract import EXTRACT_ITEM
 from cairn.tables.instance import INSTANCE
 from cairn.tables.person import PERSON
 
@@ -285,7 +284,6 @@ def test_nothing_of_the_site_is_in_it(site: Site, alpha: Made) -> None:
 def test_the_same_again_is_the_same_byte_for_byte(site: Site, alpha: Made) -> None:
     before = tree(site.staged(alpha))
     shutil.rmtree(site.staged(alpha))
-    site.store.spark.sql(f"DELETE FROM delta.`{site.store.location(EXTRACT_ITEM)}` WHERE project = 'alpha'")
     again = site.extract(site.project("alpha"))
     assert again == alpha
     assert tree(site.staged(alpha)) == before
@@ -316,7 +314,6 @@ def test_a_dry_run_writes_nothing_and_tells_what_would_leave(site: Site, alpha: 
 def test_killed_again_and_again_it_ends_as_undisturbed(site: Site, alpha: Made, monkeypatch) -> None:
     before = tree(site.staged(alpha))
     shutil.rmtree(site.staged(alpha))
-    site.store.spark.sql(f"DELETE FROM delta.`{site.store.location(EXTRACT_ITEM)}` WHERE project = 'alpha'")
     from cairn.pipelines import extract as module
 
     for name in ("run_stage", "collected", "write_tables", "signed", "record"):
@@ -357,7 +354,6 @@ def test_a_source_that_is_changed_or_gone_costs_its_rows_only(site: Site) -> Non
     paths = [site.world.archive / site.world.path(uri) for uri in uris]
     kept = [(path, path.read_bytes(), path.stat()) for path in paths]
     shutil.rmtree(site.staged(delivered))
-    site.store.spark.sql(f"DELETE FROM delta.`{site.store.location(EXTRACT_ITEM)}` WHERE project = 'beta'")
     try:
         paths[0].unlink()
         paths[1].write_bytes(kept[1][1] + b"more")

@@ -110,11 +110,19 @@ def _would(making: Making, selection: Selection, counts: dict[str, int], rejecte
 
 
 def _forget_others(making: Making) -> None:
-    """Remove what an earlier definition, key or opt-out left in staging: it must not be released any more."""
+    """Remove what an earlier definition, key or opt-out left in staging: it must not be released any more.
+
+    Rows without their files go too, first: an entry whose row says that it is delivered would not be done again.
+    """
     staging = Folder(making.staging.uri.rpartition("/")[0])
-    for name in staging.names(folders=True):
-        if name != making.name:
-            staging.remove_folder(name)
+    others = [name for name in staging.names(folders=True) if name != making.name]
+    lost = others if making.staging.exists() else [*others, making.name]
+    own = (F.col("project") == making.project.id) & F.col("extract").isin(lost)
+    gone = making.store.read(EXTRACT_ITEM).where(own).select(*EXTRACT_ITEM.key)
+    if not gone.isEmpty():
+        making.store.delete_keys(EXTRACT_ITEM, gone.localCheckpoint())
+    for name in others:
+        staging.remove_folder(name)
     making.staging.make()
 
 
