@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import errno
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -16,11 +19,14 @@ from itertools import count
 from pathlib import Path
 
 import gdcm
+import matplotlib.image
+import nbformat
 import pyarrow.parquet as pq
 import pydicom
 import pytest
 from cohort_zone import full
 from made_world import World
+from nbclient import NotebookClient
 
 from cairn.cohort.codelists import load_all
 from cairn.cohort.reading import parse
@@ -71,7 +77,7 @@ tables:
   instance: [person_id, sop_instance_uid, study_date, modality, rows]
   series: all
   study: all
-  pixel_statistics: [person_id, sop_instance_uid, frame, mean]
+  pixel_statistics: all
   person: all
   cohort_member: all
 reject:
@@ -126,7 +132,7 @@ class Site:
 def site(world: World, world_terms: Terms, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The world de-identified, its persons known, two lists frozen; a signing key and two projects' keys."""
     made = Site(world, world_terms, tmp_path_factory.mktemp("projects"))
-    for name in (SIGNING, "alpha", "beta"):
+    for name in (SIGNING, "alpha", "beta", "delta"):
         make_key(Path(world_terms.keys), name)
     _deidentified(made)
     store = made.store
@@ -439,6 +445,25 @@ def test_who_is_withdrawn_is_in_no_later_extract_and_what_is_to_be_deleted_is_to
         assert own.person(chi) not in {row["person_id"] for row in rows(site.staged(made), name)}
     other = site.extract(site.project("beta"))
     assert "withdrawn" not in other.rejected
+
+
+@pytest.mark.slow
+def test_the_researchers_notebook_runs_on_it(site: Site, monkeypatch) -> None:
+    made = site.extract(site.project("delta", 2))
+    monkeypatch.setenv("CAIRN_EXTRACT", str(site.staged(made)))
+    monkeypatch.setenv("PYTHONPATH", "")
+    notebook = nbformat.read(ROOT / "notebooks" / "extract.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = "".join(output.get("text", "") for output in outputs)
+    assert f"{made.counts['delivered']} images, {len(made.tables)} tables" in said
+    right, often = (int(told) for told in re.findall(r"(\d+)%", said)[-2:])
+    assert right >= often, "five measures of pixels tell more than always the same answer"
+    drawn = [base64.b64decode(o["data"]["image/png"]) for o in outputs if "image/png" in o.get("data", {})]
+    assert len(drawn) == 2
+    assert all(matplotlib.image.imread(io.BytesIO(png)).std() > 0.01 for png in drawn)
+    if folder := os.environ.get("CAIRN_KEEP_NOTEBOOKS"):
+        nbformat.write(notebook, Path(folder) / "extract.ipynb")
 
 
 def test_nothing_is_made_without_keys_approval_or_a_frozen_list(site: Site, tmp_path: Path) -> None:
