@@ -48,6 +48,8 @@ def test_before_and_after_stand_side_by_side(photometric: str, dark: bool) -> No
 def test_what_has_no_pixels_has_no_picture() -> None:
     assert thumbnail("a", b"no DICOM", file(), 1, []) is None
     assert thumbnail("a", file(), b"", 1, []) is None
+    assert thumbnail("a", file(None, "YBR_FULL"), file(), 1, []) is None, "one sample is no colour"
+    assert thumbnail("a", file(None, "YBR_RCT"), file(), 1, []) is not None
 
 
 def test_the_page_tells_addresses_as_text_and_how_many_are_not_shown() -> None:

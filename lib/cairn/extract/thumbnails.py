@@ -72,16 +72,19 @@ def thumbnail(title: str, before: bytes, after: bytes, frame: int, boxes: Sequen
 def _frame(data: bytes, frame: int) -> NDArray[np.float64] | None:
     """Return one frame, rows by columns, or with three colours behind."""
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-        pixels = dataset.pixel_array
+        return _drawn(pydicom.dcmread(io.BytesIO(data), force=True), frame)
     except Exception:  # noqa: BLE001 - pydicom and its decoders raise nearly anything; a picture less is no loss
         return None
+
+
+def _drawn(dataset: pydicom.Dataset, frame: int) -> NDArray[np.float64]:
+    pixels, photometric = dataset.pixel_array, str(dataset.get("PhotometricInterpretation"))
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         pixels = pixels[min(frame, len(pixels)) - 1]
-    if "YBR" in str(dataset.get("PhotometricInterpretation")) and pixels.ndim == 3:
-        pixels = convert_color_space(pixels, dataset.PhotometricInterpretation, "RGB")
+    if photometric.startswith("YBR_FULL"):  # of the others the decoders make RGB
+        pixels = convert_color_space(pixels, photometric, "RGB")
     values = pixels.astype(np.float64)
-    return values.max() - values if dataset.get("PhotometricInterpretation") == "MONOCHROME1" else values
+    return values.max() - values if photometric == "MONOCHROME1" else values
 
 
 def page(extract: str, thumbnails: Iterable[tuple[str, Thumbnail]], left_out: int) -> str:
