@@ -25,8 +25,9 @@ from made_world import World
 from cairn.cohort.codelists import load_all
 from cairn.cohort.reading import parse
 from cairn.cohort.sql import compiled
-from cairn.deid.keys import SIGNING, make_key
+from cairn.deid.keys import SIGNING, make_key, read_key
 from cairn.errors import CairnError
+from cairn.extract import manifest
 from cairn.extract.project import Project, load
 from cairn.pipelines import extract_task
 from cairn.pipelines.cohort_definition import Definition
@@ -357,3 +358,34 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, mon
     with pytest.raises(CairnError, match="NO_DISK"):
         extract_task.write(Folder(str(tmp_path)), "images/p/st/se/a.dcm", Kept())  # type: ignore[arg-type]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_only_what_is_right_is_released_and_then_for_good(site: Site, alpha: Made) -> None:
+    project, staged = site.project("alpha"), site.staged(alpha)
+    target = staged.parents[1] / alpha.extract
+    with pytest.raises(CairnError, match="PROJECT_EXPIRED"):
+        site.release(project, today=dt.date(2027, 1, 1))
+    with pytest.raises(CairnError, match="EXTRACT_STALE"):
+        gone = site.store.read(CROSSING).where("person is not null").first()["person"]
+        site.release(project, site=replace(site.terms, opt_outs=frozenset({gone})))
+    signature = (staged / manifest.SIGNATURE).read_bytes()
+    (staged / manifest.SIGNATURE).write_bytes(signature[:5] + b"AAAA" + signature[9:])
+    with pytest.raises(CairnError, match="SIGNATURE_WRONG"):
+        site.release(project)
+    (staged / manifest.SIGNATURE).write_bytes(signature)
+    # A manifest that is signed, but not the one that the run verified.
+    right = (staged / manifest.MANIFEST).read_bytes()
+    other = json.dumps(json.loads(right) | {"title": "other"}).encode()
+    (staged / manifest.MANIFEST).write_bytes(other)
+    key = read_key(Path(site.terms.keys), SIGNING)
+    (staged / manifest.SIGNATURE).write_bytes(manifest.sign(other, key))
+    with pytest.raises(CairnError, match="SIGNATURE_WRONG"):
+        site.release(project)
+    (staged / manifest.MANIFEST).write_bytes(right)
+    (staged / manifest.SIGNATURE).write_bytes(signature)
+    assert not target.exists()
+    before = tree(staged)
+    done = site.release(project)
+    assert done.folder == str(target) and tree(target) == before and not staged.exists()
+    assert list(manifest.differences(target, manifest.signing_public(key))) == []
+    assert site.extract(project).state.startswith("released")

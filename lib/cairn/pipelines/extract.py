@@ -23,7 +23,6 @@ from cairn.pipelines.extract_review import write_review
 from cairn.pipelines.extract_signed import record, signed, write_report
 from cairn.pipelines.extract_tables import TablesOf, write_tables
 from cairn.pipelines.extract_task import DELIVERED, FOUND, PERSON, SEARCHED, STAGE, UNREADABLE, WITHHELD, ExtractWork
-from cairn.pipelines.headers import RETRIED
 from cairn.pixels.text.finder import TEXT_VERSION
 from cairn.spark.ledger import Run
 from cairn.spark.stage import Stage, archive_candidates, run_stage
@@ -139,8 +138,8 @@ def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, select
 
     def settled(store: Store) -> DataFrame:
         done = items_of(store, making.project.id, making.name)
-        again = F.col("code").isin(*RETRIED)
-        return done.where(~F.coalesce(again, F.lit(False))).select("uri", "content_version")
+        # What could not be read is tried again by every run: it may be back, or as it was.
+        return done.where(F.col("outcome") != UNREADABLE).select("uri", "content_version")
 
     def forget(store: Store, entries: DataFrame) -> None:
         gone = items_of(store, making.project.id, making.name).join(entries.select("uri"), "uri", "left_semi")

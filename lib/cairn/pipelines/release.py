@@ -103,6 +103,8 @@ def _staged(store: Store, project: Project, name: str | None) -> Any:
     """Return the row of the extract to be released: the one of that name, else the one staged last."""
     own = store.read(EXTRACT).where(F.col("project") == project.id) if store.exists(EXTRACT) else None
     rows = [] if own is None else own.where(F.col("state") == STAGED).orderBy(F.desc("staged")).collect()
+    folder = Path(staging_of(store, project.id).path)
+    rows = [row for row in rows if (folder / row["extract"]).exists() or (folder.parent / row["extract"]).exists()]
     found = [row for row in rows if name in (None, row["extract"])]
     if not found:
         near = nearest(name or "", [row["extract"] for row in rows])
