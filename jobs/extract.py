@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 from pathlib import Path
@@ -20,20 +19,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="say what would leave and what would not, write nothing")
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
-    from cairn.extract.project import find, load
-    from cairn.pipelines.cohort_definition import load_lists
     from cairn.pipelines.extract import extract
-    from cairn.pipelines.extract_request import Request
+    from cairn.pipelines.extract_request import project_named, requested
     from cairn.pipelines.job import opened
     from cairn.pipelines.pixels import device_rules
     from cairn.pipelines.terms import site_terms
 
-    project = load(find(options.project, CONF / "projects"), load_lists(CONF / "codelists"))
+    project = project_named(options.project, CONF)
     rules = device_rules(settings.pixels)
     with opened("extract", settings) as job:
         run = job.run("extract")
-        today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
-        request = Request(project, site_terms(settings), rules, today)
+        request = requested(project, site_terms(settings), job, rules)
         made = extract(job.store, run, job.folder("extract"), job.stream, request, options.dry_run)
     print("\n".join(made.lines()))
     cli.report(options, {"run": run.id, **vars(made)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 from pathlib import Path
@@ -20,18 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--extract", metavar="NAME", help="which one (the one that is staged)")
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
-    from cairn.extract.project import find, load
-    from cairn.pipelines.cohort_definition import load_lists
-    from cairn.pipelines.extract_request import Request
+    from cairn.pipelines.extract_request import project_named, requested
     from cairn.pipelines.job import opened
     from cairn.pipelines.pixels import device_rules
     from cairn.pipelines.release import release
     from cairn.pipelines.terms import site_terms
 
-    project = load(find(options.project, CONF / "projects"), load_lists(CONF / "codelists"))
+    project = project_named(options.project, CONF)
     with opened("release", settings) as job:
-        today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
-        request = Request(project, site_terms(settings), device_rules(settings.pixels), today)
+        request = requested(project, site_terms(settings), job, device_rules(settings.pixels))
         done = release(job.store, job.run("release"), request, options.extract)
     print(f"{done.project}, {done.extract}: released, {done.files:,} files, {done.size:,} bytes in {done.folder}")
     cli.report(options, vars(done))

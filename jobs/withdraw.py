@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 from pathlib import Path
@@ -22,18 +21,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
-    from cairn.extract.project import find, load
-    from cairn.pipelines.cohort_definition import load_lists
-    from cairn.pipelines.extract_request import Request
+    from cairn.pipelines.extract_request import project_named, requested
     from cairn.pipelines.job import opened
     from cairn.pipelines.release import read_persons, withdraw
     from cairn.pipelines.terms import site_terms
 
-    project = load(find(options.project, CONF / "projects"), load_lists(CONF / "codelists"))
+    project = project_named(options.project, CONF)
     persons = read_persons(options.persons)
     with opened("withdraw", settings) as job:
-        today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
-        request = Request(project, site_terms(settings), (), today)
+        request = requested(project, site_terms(settings), job)
         done = withdraw(job.store, job.run("withdraw"), request, persons)
     print(f"{done.persons:,} persons withdrawn; {done.to_delete:,} released files to delete, listed in {done.notice}")
     cli.report(options, vars(done))

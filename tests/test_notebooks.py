@@ -14,7 +14,7 @@ import pytest
 from cohort_zone import people, write
 from made_world import clock
 from nbclient import NotebookClient
-from spark_support import ROOT, forget, made_settings, spark_options
+from spark_support import ROOT, forget, made_settings, quick_options
 
 from cairn.pipelines.archive_to_tables import run_stages
 from cairn.pipelines.job import Job
@@ -58,10 +58,7 @@ def run(name: str, warehouse: Path, monkeypatch) -> nbformat.NotebookNode:
     """Run a notebook in a kernel of its own; an error in a cell fails the test with that cell."""
     monkeypatch.setenv("CAIRN_WAREHOUSE", str(warehouse))
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "lib"))
-    quick = {
-        name: value for name, value in spark_options().items() if name.startswith(("spark.sql", "spark.databricks"))
-    }
-    monkeypatch.setenv("CAIRN_SPARK__CONF", json.dumps(quick))
+    monkeypatch.setenv("CAIRN_SPARK__CONF", json.dumps(quick_options()))
     monkeypatch.setenv("CAIRN_HOME", os.environ.get("CAIRN_HOME", str(ROOT / ".cairn")))
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     place = {"metadata": {"path": str(warehouse)}}

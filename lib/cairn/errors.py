@@ -165,10 +165,6 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "A rule of the project reports a value that stayed in the header; the file is withheld.",
         "Look at the value, then change the rule, or have the profile act on that attribute.",
     ),
-    "EXTRACT_UNMATCHED": Condition(
-        "No instance in the de-identified zone belongs to the member.",
-        "Nothing to do for a control without images; otherwise freeze the cohort anew.",
-    ),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from spark_support import spark_options
+from spark_support import quick_options
 
 from cairn.verify.search import search_folder
 
@@ -53,10 +53,7 @@ def test_the_demo_tells_no_identifier_anywhere(tmp_path: Path) -> None:
 
 def quick() -> list[str]:
     """Return Spark's options for small data, as the other tests have them: results are the same."""
-    named = {
-        name: value for name, value in spark_options().items() if name.startswith(("spark.sql", "spark.databricks"))
-    }
-    return [word for name, value in named.items() for word in ("--conf", f"{name}={value}")]
+    return [word for name, value in quick_options().items() for word in ("--conf", f"{name}={value}")]
 
 
 def _identifiers(made: Path) -> set[str]:

@@ -8,15 +8,13 @@ beginning.
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom.data
 import pytest
+from dciodvfy import LARGEST, TOOL, UNREAD, errors
 from deid_files import rewriter
 
 from cairn.deid.free_text import own_values, packaged_scrubber
@@ -24,24 +22,12 @@ from cairn.deid.rewrite import Kept
 
 from .conftest import shared_folder
 
-TOOL = shutil.which("dciodvfy")
-_VALUES = re.compile(r"= <[^>]*>.*|<[\d.]*>|\d+(?:\.\d+){2,}|(?<=UID) 0$|\[\d+\]|(?:expected|got) \d+ dec")
-_UNREAD = "Dicom dataset read failed"
-_LARGEST = 3_000_000
-
-
-def errors(path: Path) -> frozenset[str]:
-    """What dciodvfy objects to, without the values."""
-    done = subprocess.run([str(TOOL), str(path)], capture_output=True, timeout=60, check=False)
-    lines = (done.stderr + done.stdout).decode("latin-1").splitlines()
-    return frozenset(" ".join(_VALUES.sub("", line).split()) for line in lines if line.startswith("Error"))
-
 
 def readable(folders: list[Path]) -> Iterator[tuple[Path, bytes]]:
     """Each file once, of those that are small enough to be looked at often."""
     seen: set[bytes] = set()
     for path in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
-        data = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+        data = path.read_bytes() if path.stat().st_size <= LARGEST else b""
         digest = hashlib.sha256(data).digest()
         if data and digest not in seen:
             seen.add(digest)
@@ -60,7 +46,7 @@ def new_errors(folders: list[Path], scratch: Path) -> tuple[int, int, dict[str, 
             continue
         scratch.write_bytes(made.tobytes())
         before = errors(path)
-        if any(_UNREAD in line for line in before):
+        if any(UNREAD in line for line in before):
             continue
         looked += 1
         for error in errors(scratch) - before:

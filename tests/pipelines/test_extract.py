@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import errno
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -16,11 +19,14 @@ from itertools import count
 from pathlib import Path
 
 import gdcm
+import matplotlib.image
+import nbformat
 import pyarrow.parquet as pq
 import pydicom
 import pytest
 from cohort_zone import full
 from made_world import World
+from nbclient import NotebookClient
 
 from cairn.cohort.codelists import load_all
 from cairn.cohort.reading import parse
@@ -39,7 +45,7 @@ from cairn.pipelines.extract_collect import items_of
 from cairn.pipelines.extract_request import ACCOUNT, Made, Request, report_folder
 from cairn.pipelines.job import Job
 from cairn.pipelines.pixels import device_rules
-from cairn.pipelines.release import Released, release
+from cairn.pipelines.release import Released, release, withdraw
 from cairn.settings import Pixels
 from cairn.spark.delta_log import Token
 from cairn.tables.cohort import COHORT_MEMBER
@@ -347,6 +353,27 @@ def test_a_file_that_was_changed_behind_the_runs_back_is_noticed(site: Site, alp
     assert site.extract(site.project("alpha")) == alpha
 
 
+def test_a_source_that_is_changed_or_gone_costs_its_rows_only(site: Site) -> None:
+    delivered = site.extract(site.project("beta"))
+    uris = [row["uri"] for row in items_of(site.store, "beta", delivered.extract)
+            .where("outcome = 'delivered' and uri not like '%!/%'").orderBy("uri").limit(2).collect()]  # fmt: skip
+    paths = [site.world.archive / site.world.path(uri) for uri in uris]
+    kept = [(path, path.read_bytes(), path.stat()) for path in paths]
+    shutil.rmtree(site.staged(delivered))
+    try:
+        paths[0].unlink()
+        paths[1].write_bytes(kept[1][1] + b"more")
+        made = site.extract(site.project("beta"))
+    finally:
+        for path, data, stat in kept:
+            path.write_bytes(data)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert made.counts["unreadable"] == delivered.counts["unreadable"] + 2
+    assert made.counts["delivered"] == delivered.counts["delivered"] - 2
+    assert made.counts["members"] == delivered.counts["members"] == sum(made.counts[name] for name in ACCOUNT)
+    assert site.extract(site.project("beta")) == delivered, "what can be read again is tried again"
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch) -> None:
     class Kept:
         def write_to(self, handle: int) -> None:
@@ -389,3 +416,68 @@ def test_only_what_is_right_is_released_and_then_for_good(site: Site, alpha: Mad
     assert done.folder == str(target) and tree(target) == before and not staged.exists()
     assert list(manifest.differences(target, manifest.signing_public(key))) == []
     assert site.extract(project).state.startswith("released")
+    with pytest.raises(CairnError, match=r"EXTRACT_MISSING"):
+        site.release(project)
+
+
+def test_who_is_withdrawn_is_in_no_later_extract_and_what_is_to_be_deleted_is_told(site: Site, alpha: Made) -> None:
+    """After the release above."""
+    released = Path(site.store.settings.zone_root("ppz"), "alpha", alpha.extract)
+    own = site.request(site.project("alpha")).own.pseudonyms()
+    people = site.store.read(CROSSING).where("outcome = 'crossed' and person rlike '^[0-9]{10}$'").select("person")
+    with_files = {
+        row["person"]
+        for row in people.distinct().collect()
+        if (released / "images" / own.person(row["person"])).is_dir()
+    }
+    chi = min(with_files)
+    run = site.job("withdraw").run("withdraw")
+    done = withdraw(site.store, run, site.request(site.project("alpha")), [f"{chi[:6]} {chi[6:]}"])
+    assert done.persons == 1
+    listed = csv_rows(Path(done.notice))
+    files = {row["where"] for row in listed if row["what"] == "file"}
+    assert files == {path for path in images(released) if f"/{own.person(chi)}/" in path} != set()
+    assert chi not in Path(done.notice).read_text()
+    made = site.extract(site.project("alpha"))
+    assert made.extract != alpha.extract and made.rejected["withdrawn"] >= len(files)
+    assert {path for path in images(released) if path not in images(site.staged(made))} == files
+    for name in made.tables:
+        assert own.person(chi) not in {row["person_id"] for row in rows(site.staged(made), name)}
+    other = site.extract(site.project("beta"))
+    assert "withdrawn" not in other.rejected
+
+
+@pytest.mark.slow
+def test_the_researchers_notebook_runs_on_it(site: Site, monkeypatch) -> None:
+    made = site.extract(site.project("delta", 2))
+    monkeypatch.setenv("CAIRN_EXTRACT", str(site.staged(made)))
+    monkeypatch.setenv("PYTHONPATH", "")
+    notebook = nbformat.read(ROOT / "notebooks" / "extract.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = "".join(output.get("text", "") for output in outputs)
+    assert f"{made.counts['delivered']} images, {len(made.tables)} tables" in said
+    right, often = (int(told) for told in re.findall(r"(\d+)%", said)[-2:])
+    assert right >= often, "five measures of pixels tell more than always the same answer"
+    drawn = [base64.b64decode(o["data"]["image/png"]) for o in outputs if "image/png" in o.get("data", {})]
+    assert len(drawn) == 2
+    assert all(matplotlib.image.imread(io.BytesIO(png)).std() > 0.01 for png in drawn)
+    if folder := os.environ.get("CAIRN_KEEP_NOTEBOOKS"):
+        nbformat.write(notebook, Path(folder) / "extract.ipynb")
+
+
+def test_nothing_is_made_without_keys_approval_or_a_frozen_list(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(CairnError, match="PROJECT_EXPIRED"):
+        site.extract(site.project("beta"), today=dt.date(2027, 1, 1))
+    with pytest.raises(CairnError, match=r"KEY_MISSING.*project-gamma"):
+        site.extract(site.project("gamma"))
+    with pytest.raises(CairnError, match="COHORT_NOT_FROZEN"):
+        site.extract(site.project("beta", 99))
+    empty = tmp_path / "keys"
+    empty.mkdir(mode=0o700)
+    with pytest.raises(CairnError, match="SIGNING_KEY_UNSET"):
+        site.extract(site.project("beta"), site=replace(site.terms, keys=str(empty)))
+    for name in ("site", SIGNING, "beta"):
+        make_key(empty, name)
+    with pytest.raises(CairnError, match="TERMS_DIFFER"):
+        site.extract(site.project("beta"), site=replace(site.terms, keys=str(empty)))

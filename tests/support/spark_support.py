@@ -47,6 +47,11 @@ def spark_options() -> dict[str, str]:
     }
 
 
+def quick_options() -> dict[str, str]:
+    """Those of the options that a job or notebook of its own can be given."""
+    return {n: value for n, value in spark_options().items() if n.startswith(("spark.sql", "spark.databricks"))}
+
+
 def made_settings(warehouse: Path, **sections: dict[str, object]) -> Settings:
     """Settings of a test: its own warehouse, and the session's options."""
     base = load(warehouse=str(warehouse)).model_dump()

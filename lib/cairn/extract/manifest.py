@@ -101,7 +101,7 @@ def sign(manifest: bytes, key: MasterKey) -> bytes:
 
 def public_key(key: MasterKey) -> bytes:
     """Return the public half of a signing key as PEM."""
-    return _private(key).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return signing_public(key).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def signing_public(key: MasterKey) -> Ed25519PublicKey:

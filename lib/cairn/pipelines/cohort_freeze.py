@@ -6,7 +6,6 @@ number. The row of `cohort` is written last, so that a run that was killed leave
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 from collections.abc import Mapping
@@ -136,7 +135,7 @@ def _make(store: Store, run: Run, definition: Definition, versions: Mapping[str,
     written = members_of(store, definition.name, number)
     row = _cohort_row(definition, number, versions, written)
     row |= {"persons": attrition[-1].count, "persons_key": attrition[-1].key}
-    row |= {"frozen": datetime.datetime.fromtimestamp(run.clock(), datetime.UTC), "run": run.id}
+    row |= {"frozen": run.moment(), "run": run.id}
     store.append_rows(COHORT, [row], Token(f"cairn/cohort/{run.id}", 1), modified)
     counts = attrition[-1], row["members"], row["controls"]
     return Frozen(definition.name, number, row["list_hash"], *counts, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import io
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from cairn.pipelines.cohort_freeze import freeze
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.ehr_deliveries import loads_in
 from cairn.pipelines.extract import extract
-from cairn.pipelines.extract_request import ACCOUNT, STAGED, Request, staging_of
+from cairn.pipelines.extract_request import ACCOUNT, STAGED, requested, staging_of
 from cairn.pipelines.job import Job, opened
 from cairn.pipelines.pixels import device_rules
 from cairn.pipelines.release import release
@@ -113,8 +112,7 @@ def deliveries(job: Job, terms: Terms, conf: Path) -> list[str]:
     folders = []
     for path in sorted((conf / "projects").glob("*.yaml")):
         project = projects.load(path, lists)
-        today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
-        request = Request(project, terms, device_rules(job.store.settings.pixels), today)
+        request = requested(project, terms, job, device_rules(job.store.settings.pixels))
         made = extract(job.store, job.run("extract"), job.folder(f"extract-{project.id}"), job.stream, request)
         if made.state == STAGED:
             release(job.store, job.run("release"), request, made.extract)

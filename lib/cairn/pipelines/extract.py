@@ -14,10 +14,9 @@ from pyspark.sql import functions as F
 
 from cairn.dicom.warm import ensure_compiled
 from cairn.errors import CairnError
-from cairn.pipelines.cohort_freeze import members_of
 from cairn.pipelines.deidentify_records import opted_out
-from cairn.pipelines.extract_collect import collected, items_of, pruned
-from cairn.pipelines.extract_members import GONE, RULE, Selection, real_persons, selected, withdrawn
+from cairn.pipelines.extract_collect import collected, forget_items, items_of, pruned
+from cairn.pipelines.extract_members import GONE, RULE, Selection, selected, withdrawn
 from cairn.pipelines.extract_request import ACCOUNT, RELEASED, STAGED, Made, Making, Request, begun
 from cairn.pipelines.extract_review import write_review
 from cairn.pipelines.extract_signed import record, signed, write_report
@@ -100,10 +99,7 @@ def _account(selection: Selection) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def _would(making: Making, selection: Selection, counts: dict[str, int], rejected: dict[str, int]) -> Made:
-    told = selection.items.where(F.col(RULE).isNull() & ~F.col(GONE)).agg(
-        F.count("*").alias("n"), F.sum("file_size").alias("b")
-    )
-    row = told.collect()[0]
+    row = selection.passed.agg(F.count("*").alias("n"), F.sum("file_size").alias("b")).collect()[0]
     counts = counts | {"delivered": row["n"], "withheld": 0, "unreadable": counts["gone"], "bytes": row["b"] or 0}
     return Made(making.project.id, making.name, counts | {"redacted": 0}, rejected, {})
 
@@ -117,9 +113,7 @@ def _forget_others(making: Making) -> None:
     others = [name for name in staging.names(folders=True) if name != making.name]
     lost = others if making.staging.exists() else [*others, making.name]
     own = (F.col("project") == making.project.id) & F.col("extract").isin(lost)
-    gone = making.store.read(EXTRACT_ITEM).where(own).select(*EXTRACT_ITEM.key)
-    if not gone.isEmpty():
-        making.store.delete_keys(EXTRACT_ITEM, gone.localCheckpoint())
+    forget_items(making.store, making.store.read(EXTRACT_ITEM).where(own))
     for name in others:
         staging.remove_folder(name)
     making.staging.make()
@@ -127,9 +121,7 @@ def _forget_others(making: Making) -> None:
 
 def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, selection: Selection) -> None:
     own, store, settings = making.request.own, making.store, making.store.settings
-    wanted = (
-        selection.items.where(F.col(RULE).isNull() & ~F.col(GONE)) if _has_images(making) else selection.items.limit(0)
-    )
+    wanted = selection.passed if _has_images(making) else selection.items.limit(0)
     wanted = wanted.select("uri", "content_version", PERSON)
 
     def candidates(store: Store) -> DataFrame:
@@ -142,9 +134,8 @@ def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, select
         return done.where(F.col("outcome") != UNREADABLE).select("uri", "content_version")
 
     def forget(store: Store, entries: DataFrame) -> None:
-        gone = items_of(store, making.project.id, making.name).join(entries.select("uri"), "uri", "left_semi")
-        if not gone.isEmpty():
-            store.delete_keys(EXTRACT_ITEM, gone.select(*EXTRACT_ITEM.key).localCheckpoint())
+        rows = items_of(store, making.project.id, making.name)
+        forget_items(store, rows.join(entries.select("uri"), "uri", "left_semi"))
 
     work = ExtractWork(
         making.project.id, making.name, own, own.version(), making.staging.uri, settings.pixels, making.request.rules,
@@ -185,7 +176,7 @@ def _finished(
     making: Making, run: Run, selection: Selection, counts: dict[str, int], rejected: dict[str, int]
 ) -> Made:  # fmt: skip
     store, project = making.store, making.project
-    passed = selection.items.where(F.col(RULE).isNull() & ~F.col(GONE)).select("uri", "content_version")
+    passed = selection.passed.select("uri", "content_version")
     items = items_of(store, project.id, making.name).join(passed, ["uri", "content_version"], "left_semi").persist()
     sums = (F.count("*").alias("n"), F.sum("size").alias("bytes"), F.count_if(F.col("boxes") > 0).alias("redacted"))
     outcomes = {row["outcome"]: row for row in items.groupBy("outcome").agg(*sums).collect()}
@@ -202,7 +193,7 @@ def _finished(
     files = collected(store, making.staging).persist()
     try:
         images = pruned(store, making.name, items, files, making.staging)
-        written = write_tables(_tables(making, images), making.staging, making.name)
+        written = write_tables(_tables(making, selection, images), making.staging, making.name)
         made = Made(project.id, making.name, counts, rejected, codes, written.rows, STAGED, written.left_out)
         document = signed(making, images, made)
         write_report(making, selection, items, made)
@@ -214,11 +205,9 @@ def _finished(
     return made
 
 
-def _tables(making: Making, images: DataFrame) -> TablesOf:
+def _tables(making: Making, selection: Selection, images: DataFrame) -> TablesOf:
     store, request = making.store, making.request
-    members = members_of(store, *making.project.cohort)
-    persons = real_persons(store, request.site, members)
-    persons = persons.join(withdrawn(store, making.project.id), "person", "left_anti")
+    persons = selection.persons.join(withdrawn(store, making.project.id), "person", "left_anti")
     persons = persons.join(opted_out(store, request.site), "person", "left_anti")
     persons = persons.where(~F.col("person_id").isin(list(making.project.file.block)))
     return TablesOf(store, making.project, request.site, request.own, persons.localCheckpoint(), images)

@@ -161,3 +161,9 @@ def items_of(store: Store, project: str, extract: str) -> DataFrame:
     """Return the rows of `extract_item` of one extract."""
     own = (F.col("project") == project) & (F.col("extract") == extract)
     return store.read(EXTRACT_ITEM).where(own)
+
+
+def forget_items(store: Store, items: DataFrame) -> None:
+    """Delete some rows of `extract_item`."""
+    if not items.isEmpty():
+        store.delete_keys(EXTRACT_ITEM, items.select(*EXTRACT_ITEM.key).localCheckpoint())

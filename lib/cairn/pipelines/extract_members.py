@@ -44,10 +44,18 @@ class Selection:
         ``gone``: whether the archive has lost it.
     unmatched : DataFrame
         Members of which no instance is known: ``member``, ``person_id``, ``role``.
+    persons : DataFrame
+        ``person`` (real) and ``person_id`` (the site's) of all members.
     """
 
     items: DataFrame
     unmatched: DataFrame
+    persons: DataFrame
+
+    @property
+    def passed(self) -> DataFrame:
+        """The items that are to be delivered: no rule rejects them, and the archive still has them."""
+        return self.items.where(F.col(RULE).isNull() & ~F.col(GONE))
 
 
 def selected(store: Store, project: Project, site: Terms) -> Selection:
@@ -71,14 +79,15 @@ def selected(store: Store, project: Project, site: Terms) -> Selection:
     instances = _instances(store, members).persist()
     known = instances.select(F.explode("members").alias("member")).distinct()
     unmatched = members.join(known, "member", "left_anti").select("member", "person_id", "role")
-    entries = _entries(store, site, members)
+    persons = _real_persons(store, site, members).localCheckpoint()
+    entries = _entries(store, site, persons)
     steps = compiled(project.rejection).steps if project.rejection else ()
     sets = tuple(step for step in steps if step.kind == "set")
     with carried_out(store, sets) as resolved:
         items = instances.drop("members").join(entries, "sop_instance_uid", "left")
         frames = {name: resolved.frames[f"set_{name}"] for name in project.rejection.sets} if project.rejection else {}
         ruled = _ruled(store, project, items, site, frames)
-        selection = Selection(ruled.localCheckpoint(), unmatched.localCheckpoint())
+        selection = Selection(ruled.localCheckpoint(), unmatched.localCheckpoint(), persons)
     instances.unpersist()
     members.unpersist()
     return selection
@@ -100,15 +109,14 @@ def _instances(store: Store, members: DataFrame) -> DataFrame:
     return rows.groupBy(*columns).agg(F.collect_set("_member").alias("members"))
 
 
-def _entries(store: Store, site: Terms, members: DataFrame) -> DataFrame:
+def _entries(store: Store, site: Terms, persons: DataFrame) -> DataFrame:
     """Return the entries of the members' persons, by their de-identified SOP Instance UID."""
-    persons = real_persons(store, site, members)
     crossed = store.read(CROSSING).where(F.col("outcome") == CROSSED).join(persons.select("person"), "person")
     uid = uid_udf(site)("instance").alias("sop_instance_uid")
     return crossed.select("uri", "content_version", "person", uid)
 
 
-def real_persons(store: Store, site: Terms, members: DataFrame) -> DataFrame:
+def _real_persons(store: Store, site: Terms, members: DataFrame) -> DataFrame:
     """Return ``person`` (real) and ``person_id`` (the site's) of the persons of some rows with ``person_id``."""
     everybody = store.read(CROSSING).where("person IS NOT NULL").select("person")
     if store.exists(PERSON):

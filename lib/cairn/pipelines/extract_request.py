@@ -13,12 +13,15 @@ from pyspark.sql import functions as F
 
 from cairn.deid.keys import SIGNING, MasterKey, key_path, read_key
 from cairn.errors import CairnError
+from cairn.extract import project as projects
 from cairn.extract.layout import STAGING, extract_name
 from cairn.extract.project import Project, refuse_expired
+from cairn.pipelines.cohort_definition import load_lists
 from cairn.pipelines.cohort_freeze import find_frozen
 from cairn.pipelines.deidentify_records import with_register
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.extract_members import withdrawn
+from cairn.pipelines.job import Job
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.pixels.text.finder import TEXT_VERSION
 from cairn.spark.storage import Folder
@@ -134,6 +137,23 @@ class Making:
         return self.request.project
 
 
+def project_named(name: str, conf: Path) -> Project:
+    """Return a project by its file, or by its name in ``projects`` of a folder of settings.
+
+    Raises
+    ------
+    CairnError
+        PROJECT_MISSING, and as :func:`cairn.extract.project.load`.
+    """
+    return projects.load(projects.find(name, conf / "projects"), load_lists(conf / "codelists"))
+
+
+def requested(project: Project, site: Terms, job: Job, rules: tuple[DeviceRule, ...] = ()) -> Request:
+    """Return a request of today, by the job's clock."""
+    today = datetime.datetime.fromtimestamp(job.clock(), datetime.UTC).date()
+    return Request(project, site, rules, today)
+
+
 def staging_of(store: Store, project: str) -> Folder:
     """Return the folder of a project's staged extracts.
 
@@ -172,7 +192,7 @@ def begun(store: Store, request: Request) -> Making:
         raise CairnError("TERMS_DIFFER")
     cohort = find_frozen(store, *project.cohort)
     store.ensure(EXTRACT, EXTRACT_ITEM, WITHDRAWAL)
-    name = extract_name(*project.cohort, _digest(store, request, cohort["list_hash"]))
+    name = name_of(store, request, cohort)
     return Making(store, request, name, cohort, staging.child(name))
 
 
@@ -199,8 +219,10 @@ def left_out(store: Store, request: Request) -> str:
     return request.own.pseudonyms().uid(hashlib.sha256(told).hexdigest())
 
 
-def extract_digest(store: Store, request: Request, row: Any) -> str:
-    """Return what the name of an extract made now, of the list that a row of `extract` names, would end with.
+def name_of(store: Store, request: Request, cohort: Any) -> str:
+    """Return what an extract made now is called: by its list, and a hash of all else that decides what it holds.
+
+    The archive itself is not in it.
 
     Parameters
     ----------
@@ -208,15 +230,11 @@ def extract_digest(store: Store, request: Request, row: Any) -> str:
         The tables.
     request : Request
         With all opt-outs in its terms.
-    row : Row
-        Of `extract`.
+    cohort : Row
+        Of `cohort`: the frozen list.
     """
-    cohort = find_frozen(store, row["cohort"], row["cohort_version"])
-    return extract_name("", 0, _digest(store, request, cohort["list_hash"])).rpartition("-")[2]
-
-
-def _digest(store: Store, request: Request, list_hash: str) -> str:
-    """Return a hash of all that decides what an extract holds, but for the archive itself."""
     rules = [repr(rule) for rule in request.rules]
-    told = [request.project.hash, list_hash, request.own.version(), left_out(store, request), TEXT_VERSION, rules]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    gone = left_out(store, request)
+    told = [request.project.hash, cohort["list_hash"], request.own.version(), gone, TEXT_VERSION, rules]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return extract_name(cohort["cohort"], cohort["cohort_version"], digest)

@@ -38,9 +38,10 @@ def write_review(making: Making, items: DataFrame, images: DataFrame) -> None:
         Its files as they were read back.
     """
     folder = report_folder(making.store, making.project.id, making.name).make()
+    redacted = items.where((F.col("outcome") == DELIVERED) & (F.col("boxes") > 0))
     _header_values(images, folder)
-    _texts(making, items, folder)
-    _pictures(making, items, images, folder)
+    _texts(making, redacted, folder)
+    _pictures(making, redacted, images, folder)
 
 
 def _header_values(images: DataFrame, folder: Folder) -> None:
@@ -61,15 +62,18 @@ def _header_values(images: DataFrame, folder: Folder) -> None:
     folder.write("header-values.csv", text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _texts(making: Making, items: DataFrame, folder: Folder) -> None:
+def _texts(making: Making, redacted: DataFrame, folder: Folder) -> None:
     """Text that was read in the pixels of delivered files before it was blanked, in IsIdentifiable's form."""
     boxes = (
         making.store.read(BURNED_IN_TEXT)
         .where("text <> ''")
         .select("uri", "content_version", "sop_instance_uid", "text")
     )
-    own = items.where((F.col("outcome") == DELIVERED) & (F.col("boxes") > 0)).select("uri", "content_version")
-    rows = boxes.join(own, ["uri", "content_version"]).orderBy("uri", "text").toLocalIterator()
+    rows = (
+        boxes.join(redacted.select("uri", "content_version"), ["uri", "content_version"])
+        .orderBy("uri", "text")
+        .toLocalIterator()
+    )
     failures = (
         Failure(row["uri"], row["sop_instance_uid"] or "", "PixelData", row["text"], (Part(row["text"], "PixelText"),))
         for row in rows
@@ -79,8 +83,7 @@ def _texts(making: Making, items: DataFrame, folder: Folder) -> None:
     folder.write("isidentifiable.csv", text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _pictures(making: Making, items: DataFrame, images: DataFrame, folder: Folder) -> None:
-    redacted = items.where((F.col("outcome") == DELIVERED) & (F.col("boxes") > 0))
+def _pictures(making: Making, redacted: DataFrame, images: DataFrame, folder: Folder) -> None:
     total = redacted.count()
     paths = images.select("sha256", "path")
     entries = making.store.read(ARCHIVE_ENTRY).withColumn("modified", F.unix_micros("modified"))

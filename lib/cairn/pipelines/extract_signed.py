@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import hashlib
 import io
 from collections.abc import Mapping
@@ -65,16 +64,15 @@ def _delivered(root: Path, path: Path) -> Delivered:
 def write_report(making: Making, selection: Selection, items: DataFrame, made: Made) -> None:
     """Write the data controller's reports: a page, and a line for every entry with what became of it and why."""
     folder = report_folder(making.store, making.project.id, making.name).make()
-    told = items.select("uri", "outcome", "code", F.lit(None).cast("string").alias("rule"), "boxes", "places")
-    rejected = selection.items.where(F.col(RULE).isNotNull()).select(
-        "uri", F.lit("rejected").alias("outcome"), F.lit(None).cast("string").alias("code"), RULE,
-        F.lit(0).cast("bigint").alias("boxes"), F.lit(None).cast("string").alias("places"),
-    )  # fmt: skip
-    gone = selection.items.where(F.col(RULE).isNull() & F.col(GONE)).select(
-        "uri", F.lit(UNREADABLE).alias("outcome"), F.lit("ENTRY_GONE").alias("code"), RULE,
-        F.lit(0).cast("bigint").alias("boxes"), F.lit(None).cast("string").alias("places"),
-    )  # fmt: skip
-    every = told.unionByName(rejected).unionByName(gone)
+    ruled = F.col(RULE).isNotNull()
+    stayed = selection.items.where(ruled | F.col(GONE)).select(
+        "uri",
+        F.when(ruled, "rejected").otherwise(UNREADABLE).alias("outcome"),
+        F.when(~ruled, "ENTRY_GONE").alias("code"),
+        RULE,
+    )
+    tried = items.select("uri", "outcome", "code", F.lit(None).cast("string").alias(RULE), "boxes", "places")
+    every = tried.unionByName(stayed, allowMissingColumns=True).fillna(0, ["boxes"])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(every.columns)
@@ -93,7 +91,7 @@ def record(making: Making, run: Run, made: Made, document: bytes) -> None:
         "counts": made.counts,
         "manifest_sha256": hashlib.sha256(document).hexdigest(),
         "state": STAGED,
-        "staged": datetime.datetime.fromtimestamp(run.clock(), datetime.UTC),
+        "staged": run.moment(),
         "released": None,
         "run": run.id,
     }

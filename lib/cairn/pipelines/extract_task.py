@@ -122,10 +122,11 @@ class Engine:
         made = self._rewriter(clean.data or data, person, clean_pixels=clean.data is not None)
         if isinstance(made, Refused):
             return Stays(made.code)
-        code, places = verified(data, (), made.tobytes(), ())
+        out = made.tobytes()
+        code, places = verified(data, (), out, ())
         if code:
             return Stays(code, places)
-        if self._review != NO_RULES and (reported := reported_in(made.tobytes(), self._review)):
+        if self._review != NO_RULES and (reported := reported_in(out, self._review)):
             return Stays("EXTRACT_REVIEW_RULE", reported)
         return Made(made, clean.boxes, clean.frames, (*made.findings, *clean.findings))
 

@@ -7,7 +7,6 @@ staged before somebody opted out or was withdrawn is refused.
 from __future__ import annotations
 
 import csv
-import datetime
 import hashlib
 import io
 import os
@@ -24,16 +23,9 @@ from cairn.errors import CairnError, nearest
 from cairn.extract import manifest
 from cairn.extract.layout import IMAGES, STAGING
 from cairn.extract.project import Project, refuse_expired
+from cairn.pipelines.cohort_freeze import find_frozen
 from cairn.pipelines.deidentify_records import owners, with_register
-from cairn.pipelines.extract_request import (
-    RELEASED,
-    STAGED,
-    Request,
-    extract_digest,
-    report_folder,
-    signing_key,
-    staging_of,
-)
+from cairn.pipelines.extract_request import RELEASED, STAGED, Request, name_of, report_folder, signing_key, staging_of
 from cairn.spark.ledger import Run
 from cairn.spark.store import Store, spark_schema
 from cairn.tables.extract import EXTRACT, WITHDRAWAL
@@ -90,13 +82,9 @@ def release(store: Store, run: Run, request: Request, name: str | None = None) -
         _check(store, request, row, staging / name)
         os.rename(staging / name, target)  # on one file system: at every moment it is there whole, or not at all
     document = _checked_manifest(request, row, target)
-    known = row.asDict() | {"state": RELEASED, "released": _moment(run), "run": run.id}
+    known = row.asDict() | {"state": RELEASED, "released": run.moment(), "run": run.id}
     store.upsert(EXTRACT, store.spark.createDataFrame([known], spark_schema(EXTRACT)), unique=True)
     return Released(project.id, name, str(target), document["files"]["count"], document["files"]["bytes"])
-
-
-def _moment(run: Run) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(run.clock(), datetime.UTC)
 
 
 def _staged(store: Store, project: Project, name: str | None) -> Any:
@@ -114,8 +102,8 @@ def _staged(store: Store, project: Project, name: str | None) -> Any:
 
 def _check(store: Store, request: Request, row: Any, folder: Path) -> None:
     current = replace(request, site=with_register(store, request.site))
-    digest = extract_digest(store, current, row)
-    if not row["extract"].endswith(digest):
+    cohort = find_frozen(store, row["cohort"], row["cohort_version"])
+    if name_of(store, current, cohort) != row["extract"]:
         raise CairnError("EXTRACT_STALE", extract=row["extract"])
     _checked_manifest(request, row, folder)
     key = manifest.signing_public(signing_key(request.site))
@@ -177,7 +165,7 @@ def withdraw(store: Store, run: Run, request: Request, persons: Sequence[str]) -
     folder = staging_of(store, project.id)
     store.ensure(WITHDRAWAL)
     now = sorted({chi_of(person) or person for person in persons})
-    rows = [{"project": project.id, "person": one, "withdrawn": _moment(run), "run": run.id} for one in now]
+    rows = [{"project": project.id, "person": one, "withdrawn": run.moment(), "run": run.id} for one in now]
     store.upsert(
         WITHDRAWAL, store.spark.createDataFrame(rows, spark_schema(WITHDRAWAL)), unique=True,
         ignore=("withdrawn", "run"),

@@ -46,6 +46,10 @@ class Run:
     versions_read: dict[str, int] = field(default_factory=dict)
     versions_written: dict[str, int] = field(default_factory=dict)
 
+    def moment(self) -> datetime.datetime:
+        """Return what the run's clock says now, UTC."""
+        return datetime.datetime.fromtimestamp(self.clock(), datetime.UTC)
+
     def count(self, more: Mapping[str, int]) -> None:
         """Add counts."""
         for name, number in more.items():
@@ -76,7 +80,7 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
     dead.
     """
     store.ensure(RUN)
-    started = _moment(run)
+    started = run.moment()
     cpu = cpu_seconds(store.spark) or 0.0
     previous = _bury_dead(store, run)
     row = _row(store, run, started, "running", None, None, None, previous)
@@ -90,7 +94,7 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
         raise
     finally:
         used = (cpu_seconds(store.spark) or 0.0) - cpu
-        row = _row(store, run, started, status, code, _moment(run), used, previous)
+        row = _row(store, run, started, status, code, run.moment(), used, previous)
         _finish(store, run, row)
 
 
@@ -138,10 +142,6 @@ def _bury_dead(store: Store, run: Run) -> str | None:
         dead = store.read(RUN).where((F.col("job") == run.job) & (F.col("status") == "running"))
         store.upsert(RUN, dead.withColumn("status", F.lit("killed")), unique=True)
     return found.get("done")
-
-
-def _moment(run: Run) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(run.clock(), datetime.UTC)
 
 
 def _row(
