@@ -330,6 +330,15 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Batch {batch} of run {run} of stage {stage} is in some tables, and its files for the others are gone.",
         "Restore the tables to their versions before that run, remove the note in _intents, run again.",
     ),
+    "INTENTS_LEFT": Condition(
+        "Batches that killed runs left half committed wait to be finished: {stages}.",
+        "Start these stages once more; then maintain again.",
+    ),
+    "OPT_OUTS_PENDING": Condition(
+        "The de-identified zone still holds rows of persons who opted out: {tables}.",
+        "Run deidentify with the same list of opt-outs; then maintain again.",
+        EXIT_GATE,
+    ),
     "SQL_WRITES": Condition(
         "The SQL shell only reads; {kind} would write.",
         "Tables are written by jobs; keep results in a notebook.",

@@ -169,6 +169,21 @@ class Deid(Section):
     entries_per_task: int = Field(default=20_000, ge=1, description="Entries of one task, about.")
 
 
+class Maintain(Section):
+    """Upkeep of the tables."""
+
+    file_bytes: int = Field(default=256 * MIB, ge=MIB, description="Size to which small files are joined.")
+    identifiable_hours: float = Field(
+        default=30 * 24, ge=0, description="How long the identifiable zone's earlier versions are kept."
+    )
+    deidentified_hours: float = Field(
+        default=30 * 24,
+        ge=0,
+        description="How long the de-identified zone's earlier versions are kept; a new opt-out ends them all at once.",
+    )
+    ledger_days: float = Field(default=730, gt=0, description="How long runs stay in `run` and `run_batch`.")
+
+
 class Settings(Section):
     """All settings of all jobs."""
 
@@ -181,6 +196,7 @@ class Settings(Section):
     spark: Spark = Spark()
     keys: Keys = Keys()
     deid: Deid = Deid()
+    maintain: Maintain = Maintain()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.

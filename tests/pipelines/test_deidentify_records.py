@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from cohort_zone import full
 from made_world import World
 from pyspark.sql import functions as F
+from record_zone import ANNA, BOB, DAY, OLD_ANNA, STAYS, add, record_zone, stay
 
 from cairn.deid.keys import make_key
 from cairn.deid.profile import load_profile
@@ -20,18 +20,13 @@ from cairn.pipelines.deidentify_records import cross_records, with_register
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.job import Job
 from cairn.pipelines.verify import verify
-from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, RECORD_TWINS
 from cairn.tables.instance import INSTANCE
 from cairn.tables.person import PERSON, PERSON_ALIAS
-from cairn.tables.registry import contract
 
 PROFILE = Path(__file__).resolve().parents[2] / "conf" / "deid" / "research.yaml"
-STAYS, REPORTS = contract("identifiable.ehr_smr01"), contract("identifiable.ehr_radiology_report")
-ANNA, BOB, OLD_ANNA, LOCAL_ANNA = "0101501234", "0202601239", "0101501226", "RIE\0X77"
-DAY = dt.date(2015, 6, 15)
 numbers = count(1)
 
 
@@ -45,31 +40,7 @@ def terms(tmp_path) -> Terms:
 
 @pytest.fixture
 def zone(store):  # type: ignore[no-untyped-def]
-    """Two people; one of them is known by three numbers."""
-    add(store, PERSON, *({"patient_id": who, "sex": "F", "birth_date": dt.date(1950, 1, 1), "linked": True,
-                          "opted_out": False} for who in (ANNA, BOB)))  # fmt: skip
-    add(
-        store,
-        PERSON_ALIAS,
-        {"issuer": "CHI", "number": OLD_ANNA, "patient_id": ANNA, "basis": "register"},
-        {"issuer": "RIE", "number": "X77", "patient_id": ANNA, "basis": "local_number"},
-    )
-    add(store, STAYS, *(stay(f"s{n}", who, n) for n, who in enumerate((ANNA, OLD_ANNA, LOCAL_ANNA, BOB))))
-    add(store, REPORTS, {"record_id": "r0", "patient_id": BOB, "examined": dt.datetime(2015, 6, 15, 14, 30),
-                         "report": f"CT head of {BOB[:6]} {BOB[6:]}: no haemorrhage.", "modality": "CT"})  # fmt: skip
-    return store
-
-
-def add(store, table, *rows) -> None:  # type: ignore[no-untyped-def]
-    store.ensure(table)
-    number = next(numbers)
-    store.append_rows(table, [full(table, row) for row in rows], Token(f"test/{table.name}/{number}", number), number)
-
-
-def stay(record: str, who: str, days: int) -> dict[str, object]:
-    admitted = DAY + dt.timedelta(days=days)
-    return {"record_id": record, "patient_id": who, "admission_date": admitted, "main_condition": "I639",
-            "postcode": "EH16 4SA", "link_no": "777"}  # fmt: skip
+    return record_zone(store)
 
 
 def run(store, terms: Terms) -> dict[str, int]:  # type: ignore[no-untyped-def]

@@ -121,6 +121,14 @@ def test_upsert_ignores_columns_that_are_no_change(store, spark):
     assert store.read(THING).first()["size"] == 1
 
 
+def test_a_table_that_is_replaced_stays_clustered(store, spark):
+    store.ensure(THING)
+    store.append(THING, frame(spark, ("a", "present", 1)))
+    store.replace(THING, frame(spark, ("b", "gone", 2)), Token("job", 1))
+    assert [row["uri"] for row in store.read(THING).collect()] == ["b"]
+    assert spark.sql("DESCRIBE DETAIL identifiable.thing").first()["clusteringColumns"] == ["state"]
+
+
 def test_delete_keys_twice(store, spark):
     store.ensure(THING)
     store.append(THING, frame(spark, ("a", "present", 1), ("b", "present", 2)))

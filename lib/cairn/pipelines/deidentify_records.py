@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from cairn.deid.free_text import DESCRIPTOR, PROSE
 from cairn.pipelines.deidentify_task import Terms
-from cairn.spark.changes import changed_keys
+from cairn.spark.changes import changed_keys, is_unchanged
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.store import Store
 from cairn.spark.udfs import days_udf, person_udf, scrub_udf, uid_udf
@@ -109,14 +109,16 @@ def cross_records(store: Store, run: Run, terms: Terms) -> dict[str, int]:
     twins = RECORD_TWINS | VOCABULARY_TWINS
     own = Run(f"{run.id}-records", JOB, run.clock)
     before = versions_read(store, JOB)
-    links = {contract.full_name: store.version(contract) for contract in (PERSON, PERSON_ALIAS)}
-    under = _digest(terms)
-    same = under in before and all(before.get(name) == version for name, version in links.items())
+    links = [contract for contract in (PERSON, PERSON_ALIAS) if store.exists(contract)]
+    under = terms_told(terms)
+    lost = {contract.full_name for contract in (PERSON, PERSON_ALIAS) if contract not in links} & before.keys()
+    same = under in before and not lost
+    same = same and all(is_unchanged(store, contract, before.get(contract.full_name)) for contract in links)
     crossing = Crossing(terms, owners(store), opted_out(store, terms))
     with recorded(store, own):
         own.reads(under, 0)
-        for name, version in links.items():
-            own.reads(name, version)
+        for contract in links:
+            own.reads(contract.full_name, store.version(contract))
         for source in present:
             made, version = twins[source.name], store.version(source)
             assert version is not None  # it exists
@@ -126,7 +128,7 @@ def cross_records(store: Store, run: Run, terms: Terms) -> dict[str, int]:
     return {source.name: store.read(twins[source.name]).count() for source in present}
 
 
-def _digest(terms: Terms) -> str:
+def terms_told(terms: Terms) -> str:
     """Return a name for the terms in the ledger, which tells nobody who opted out."""
     listed = "\n".join(sorted(terms.opt_outs)).encode("utf-8", "surrogateescape")
     fingerprint = terms.pseudonyms().uid(hashlib.sha256(listed).hexdigest())  # under the key: lists can be guessed

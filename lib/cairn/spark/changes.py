@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
@@ -36,3 +37,17 @@ def changed_keys(store: Store, contract: Contract, since: int | None, *columns: 
         return store.changes(contract, since + 1).select(*columns).distinct().localCheckpoint()
     except PySparkException:  # vacuumed, or made before the feed was on
         return None
+    except Py4JJavaError as fault:
+        if not any(sign in str(fault.java_exception) for sign in FORGOTTEN):
+            raise
+        return None
+
+
+FORGOTTEN = ("DELTA_LOG_FILE_NOT_FOUND", "DELTA_MISSING_CHANGE_DATA", "FAILED_READ_FILE", "FileNotFoundException")
+"""What Delta says of versions whose entries in the log, or whose files, `maintain` has removed."""
+
+
+def is_unchanged(store: Store, contract: Contract, since: int | None) -> bool:
+    """Whether it is known that no row changed after a version; upkeep makes new versions without a change."""
+    changed = changed_keys(store, contract, since, *contract.key)
+    return changed is not None and changed.isEmpty()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 WRITE_OPTIONS = 8
 """Options of DeltaOperations.Write after the save mode, all left at None."""
@@ -81,9 +81,29 @@ def table_property(spark: SparkSession, uri: str, name: str) -> str | None:
     return None if found.isEmpty() else str(found.get())
 
 
+def files(spark: SparkSession, uri: str) -> DataFrame:
+    """Return the files of a table's current version as its log has them: ``path``, ``size``, ``deletionVector`` …"""
+    return DataFrame(_snapshot(spark, uri).allFiles().toDF(), spark)
+
+
+def forget_entries(spark: SparkSession, uri: str) -> None:
+    """Write a checkpoint and remove the entries of the log before it."""
+    log, snapshot = _log(spark, uri), _snapshot(spark, uri)
+    log.checkpoint(snapshot, _none(spark))
+    granularity = getattr(getattr(_jvm(spark).org.apache.spark.sql.delta, "TruncationGranularity$"), "MODULE$").HOUR()
+    log.cleanUpExpiredLogs(snapshot, _none(spark), _jvm(spark).scala.Some(KEEP_NOTHING), granularity)
+
+
+KEEP_NOTHING = -(1 << 40)
+"""Milliseconds; 35 years from now on all entries are older than the retention. Smaller numbers reach Java as int."""
+
+
+def _log(spark: SparkSession, uri: str) -> Any:
+    return _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
+
+
 def _snapshot(spark: SparkSession, uri: str) -> Any:
-    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
-    return log.update(False, _none(spark), _none(spark))
+    return _log(spark, uri).update(False, _none(spark), _none(spark))
 
 
 def _jvm(spark: SparkSession) -> Any:
@@ -95,8 +115,7 @@ def _none(spark: SparkSession) -> Any:
 
 
 def _transaction(spark: SparkSession, uri: str) -> Any:
-    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
-    return log.startTransaction(_none(spark), _none(spark))
+    return _log(spark, uri).startTransaction(_none(spark), _none(spark))
 
 
 def _actions(spark: SparkSession, texts: Sequence[str]) -> Any:

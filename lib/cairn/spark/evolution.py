@@ -71,8 +71,15 @@ def _follow_properties(spark: SparkSession, contract: Contract) -> None:
     if differing:
         pairs = ", ".join(f"{literal(k)} = {literal(v)}" for k, v in differing.items())
         spark.sql(f"ALTER TABLE {contract.full_name} SET TBLPROPERTIES ({pairs})")
-    if tuple(detail["clusteringColumns"] or ()) != contract.clustered_by:
-        columns = ", ".join(quoted(name) for name in contract.clustered_by)
-        spark.sql(f"ALTER TABLE {contract.full_name} CLUSTER BY {f'({columns})' if columns else 'NONE'}")
+    follow_clustering(spark, contract.full_name, contract)
     if (detail["description"] or "") != contract.comment:
         spark.sql(f"COMMENT ON TABLE {contract.full_name} IS {literal(contract.comment)}")
+
+
+def follow_clustering(spark: SparkSession, table: str, contract: Contract) -> None:
+    """Cluster a table, named as SQL does, by its contract's columns, when it is not."""
+    detail = spark.sql(f"DESCRIBE DETAIL {table}").first()
+    assert detail is not None
+    if tuple(detail["clusteringColumns"] or ()) != contract.clustered_by:
+        columns = ", ".join(quoted(name) for name in contract.clustered_by)
+        spark.sql(f"ALTER TABLE {table} CLUSTER BY {f'({columns})' if columns else 'NONE'}")

@@ -219,6 +219,12 @@ class Store:
         if token is not None:
             writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
         self._guarded(contract, lambda: writer.save(self.location(contract)))
+        self.cluster(contract)  # Delta 4.4 takes the clustering off a table that is overwritten, in every way to do it
+
+    def cluster(self, contract: Contract) -> None:
+        """Cluster a table by its contract's columns, when it is not: what is written from now on, and by OPTIMIZE."""
+        if contract.clustered_by:
+            evolution.follow_clustering(self.spark, f"delta.{quoted(self.location(contract))}", contract)
 
     def commit_files(self, contract: Contract, adds: Sequence[str], token: Token) -> int | None:
         """Commit Parquet files that lie in the table's folder, in one transaction.
