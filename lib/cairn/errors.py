@@ -165,6 +165,14 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "A rule of the project reports a value that stayed in the header; the file is withheld.",
         "Look at the value, then change the rule, or have the profile act on that attribute.",
     ),
+    "EXTRACT_NO_VOLUME": Condition(
+        "dcm2niix does not make volumes of all images of the series; the series stays.",
+        "Reports, radiographs and damaged series are no volumes: ask for images.form dicom or both to have them.",
+    ),
+    "EXTRACT_VOLUME_LEAK": Condition(
+        "The verifier finds something in what a volume's files say; the series stays.",
+        "Report it: what it was made of had been found clean.",
+    ),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",

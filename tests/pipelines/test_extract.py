@@ -374,6 +374,31 @@ def test_a_source_that_is_changed_or_gone_costs_its_rows_only(site: Site) -> Non
     assert site.extract(site.project("beta")) == delivered, "what can be read again is tried again"
 
 
+def test_volumes_leave_instead_of_files_and_what_is_none_is_told(site: Site, alpha: Made) -> None:
+    text = PROJECT.replace("images: {", "images: {form: nifti, ")
+    made = site.extract(site.project("beta", text=text))
+    folder = site.staged(made)
+    assert made.counts["members"] == sum(made.counts[name] for name in ACCOUNT)
+    assert not list(folder.rglob("*.dcm")) and made.counts["delivered"] > 0
+    files = {str(path.relative_to(folder)) for path in (folder / "nifti").rglob("*") if path.is_file()}
+    series = {row["series_instance_uid"] for row in rows(folder, "series")}
+    assert {path.split("/")[3] for path in files} == series
+    told = csv_rows(report_folder(site.store, "beta", made.extract).path / Path("volumes.csv"))
+    assert {row["file"] for row in told if row["file"]} == files
+    without = [row["series"] for row in told if row["code"]]
+    assert (made.codes.get("EXTRACT_NO_VOLUME", 0) > 0) == bool(without)
+    items = csv_rows(report_folder(site.store, "beta", made.extract).path / Path("items.csv"))
+    assert Counter(row["outcome"] for row in items)["delivered"] == made.counts["delivered"]
+    listed = {line["path"] for line in csv_rows(folder / "files.csv")}
+    assert files <= listed
+    before = tree(folder)
+    assert site.extract(site.project("beta", text=text)) == made
+    assert tree(folder) == before
+    target = Path(site.release(site.project("beta", text=text)).folder)
+    assert tree(target) == before
+    assert [path.name for path in (target.parent / "_staging").iterdir()] == []
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch) -> None:
     class Kept:
         def write_to(self, handle: int) -> None:

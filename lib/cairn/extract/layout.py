@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-IMAGES, TABLES, README = "images", "tables", "README.md"
+IMAGES, VOLUMES, TABLES, README = "images", "nifti", "tables", "README.md"
 STAGING = "_staging"
+UNDELIVERED = ".dicom"
+"""Ending of the folder beside a staged extract with the files that its volumes are made of, when those do not leave."""
 
 
 def image_path(person: str, study: str, series: str, instance: str) -> str:

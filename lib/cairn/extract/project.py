@@ -48,8 +48,18 @@ class Approval(_Part):
 class ImageSelection(_Part):
     """Which images, in which form."""
 
-    form: Literal["dicom", "none"] = "dicom"
+    form: Literal["dicom", "nifti", "both", "none"] = "dicom"
     modalities: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> bool:
+        """Whether DICOM files leave."""
+        return self.form in ("dicom", "both")
+
+    @property
+    def volumes(self) -> bool:
+        """Whether volumes leave."""
+        return self.form in ("nifti", "both")
 
 
 class ProjectFile(_Part):

@@ -22,6 +22,7 @@ def text(project: Project, extract: str, tables: Mapping[str, int]) -> str:
         Rows by table.
     """
     cohort, number = project.cohort
+    kinds, loading = _images_told(project)
     listed = "\n".join(f"| `tables/{name}` | {rows:,} | {offered()[name].grain} |" for name, rows in tables.items())
     return f"""# {project.file.title}
 
@@ -33,23 +34,36 @@ number of days, in images and tables alike. Do not try to find out who anybody i
 ## What is here
 | where | rows | one row is |
 |---|---|---|
-| `images/<person_id>/<study>/<series>/<instance>.dcm` | | DICOM files; folders are called like columns of the tables |
-{listed}
+{kinds}{listed}
 
 `tables/dictionary.csv` says what each column means. Measures of pixels were made before text was blanked in an image.
 
 ## Loading it
 ```python
-import pandas, pydicom
+import pandas
 series = pandas.read_parquet("tables/series")
-image = pydicom.dcmread("images/<person_id>/<study>/<series>/<instance>.dcm")
-```
+{loading}```
 The folders of tables are Delta tables too: `spark.read.format("delta").load("tables/series")`.
 
 ## Checking it
 `./spark-submit.sh verify-extract FOLDER --public-key signing.pub`, or by hand: `manifest.sig` is the Ed25519 signature
 (base64) of `manifest.json`, which holds the SHA-256 of `files.csv`, which holds size and SHA-256 of every file.
 """
+
+
+def _images_told(project: Project) -> tuple[str, str]:
+    """Return the lines of the table that tell of images, and how to load one."""
+    images = project.file.images
+    told, loading = "", ""
+    if images.files:
+        path = "images/<person_id>/<study>/<series>/<instance>.dcm"
+        told += f"| `{path}` | | a DICOM file; folders are called like columns of the tables |\n"
+        loading += f'import pydicom\nimage = pydicom.dcmread("{path}")\n'
+    if images.volumes:
+        path = "nifti/<person_id>/<study>/<series>/volume.nii.gz"
+        told += f"| `{path}` | | a volume of a series (NIfTI-1); `volume.json` tells how it was taken (BIDS) |\n"
+        loading += f'import nibabel\nvolume = nibabel.load("{path}")\n'
+    return told, loading
 
 
 def dictionary(project: Project, tables: Mapping[str, int]) -> str:

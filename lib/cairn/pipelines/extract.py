@@ -7,6 +7,7 @@ out or was withdrawn; made again it is the same, byte for byte. Killed at any mo
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TextIO
 
 from pyspark.sql import DataFrame
@@ -15,13 +16,14 @@ from pyspark.sql import functions as F
 from cairn.dicom.warm import ensure_compiled
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify_records import opted_out
-from cairn.pipelines.extract_collect import collected, forget_items, items_of, pruned
+from cairn.pipelines.extract_collect import FILE, collected, forget_items, items_of, pruned
 from cairn.pipelines.extract_members import GONE, RULE, Selection, selected, withdrawn
-from cairn.pipelines.extract_request import ACCOUNT, RELEASED, STAGED, Made, Making, Request, begun
+from cairn.pipelines.extract_request import ACCOUNT, RELEASED, STAGED, Made, Making, Request, begun, report_folder
 from cairn.pipelines.extract_review import write_review
 from cairn.pipelines.extract_signed import record, signed, write_report
 from cairn.pipelines.extract_tables import TablesOf, write_tables
 from cairn.pipelines.extract_task import DELIVERED, FOUND, PERSON, SEARCHED, STAGE, UNREADABLE, WITHHELD, ExtractWork
+from cairn.pipelines.extract_volumes import Volumes, made_volumes, write_account
 from cairn.pixels.text.finder import TEXT_VERSION
 from cairn.spark.ledger import Run
 from cairn.spark.stage import Stage, archive_candidates, run_stage
@@ -74,7 +76,7 @@ def extract(
     _forget_others(making)
     ensure_compiled(stream)
     _run_stage(making, run, scratch, stream, selection)
-    return _finished(making, run, selection, counts, rejected)
+    return _finished(making, run, scratch, selection, counts, rejected)
 
 
 def _known(making: Making) -> Made | None:
@@ -110,13 +112,15 @@ def _forget_others(making: Making) -> None:
     Rows without their files go too, first: an entry whose row says that it is delivered would not be done again.
     """
     staging = Folder(making.staging.uri.rpartition("/")[0])
-    others = [name for name in staging.names(folders=True) if name != making.name]
-    lost = others if making.staging.exists() else [*others, making.name]
+    own_folders = {Path(folder.path).name for folder in (making.staging, making.files)}
+    others = [name for name in staging.names(folders=True) if name not in own_folders]
+    lost = others if making.files.exists() else [*others, making.name]
     own = (F.col("project") == making.project.id) & F.col("extract").isin(lost)
     forget_items(making.store, making.store.read(EXTRACT_ITEM).where(own))
     for name in others:
         staging.remove_folder(name)
     making.staging.make()
+    making.files.make()
 
 
 def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, selection: Selection) -> None:
@@ -138,7 +142,7 @@ def _run_stage(making: Making, run: Run, scratch: Folder, stream: TextIO, select
         forget_items(store, rows.join(entries.select("uri"), "uri", "left_semi"))
 
     work = ExtractWork(
-        making.project.id, making.name, own, own.version(), making.staging.uri, settings.pixels, making.request.rules,
+        making.project.id, making.name, own, own.version(), making.files.uri, settings.pixels, making.request.rules,
         making.project.review, settings.headers, run.id,
     )  # fmt: skip
     stage = Stage(
@@ -173,11 +177,35 @@ def with_text(store: Store, entries: DataFrame) -> DataFrame:
 
 
 def _finished(
-    making: Making, run: Run, selection: Selection, counts: dict[str, int], rejected: dict[str, int]
+    making: Making, run: Run, scratch: Folder, selection: Selection, counts: dict[str, int], rejected: dict[str, int]
 ) -> Made:  # fmt: skip
     store, project = making.store, making.project
     passed = selection.passed.select("uri", "content_version")
     items = items_of(store, project.id, making.name).join(passed, ["uri", "content_version"], "left_semi").persist()
+    files = collected(store, making.files).persist()
+    try:
+        images = pruned(store, making.name, items, files, making.files)
+        volumes = None
+        if project.file.images.volumes:
+            volumes = made_volumes(making, images, scratch)
+            write_account(volumes, report_folder(store, project.id, making.name).make())
+            if not project.file.images.files:
+                images, items = volumes.within(images), volumes.judged(images, items)
+        counts, codes = _outcomes(making, items, counts)
+        written = write_tables(_tables(making, selection, images), making.staging, making.name)
+        made = Made(project.id, making.name, counts, rejected, codes, written.rows, STAGED, written.left_out)
+        document = signed(making, _delivered(making, images, volumes), made)
+        write_report(making, selection, items, made)
+        write_review(making, items, images)
+    finally:
+        files.unpersist()
+    items.unpersist()
+    record(making, run, made, document)
+    return made
+
+
+def _outcomes(making: Making, items: DataFrame, counts: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the counts with what became of each entry, and those that stayed by code."""
     sums = (F.count("*").alias("n"), F.sum("size").alias("bytes"), F.count_if(F.col("boxes") > 0).alias("redacted"))
     outcomes = {row["outcome"]: row for row in items.groupBy("outcome").agg(*sums).collect()}
     counts = counts | {
@@ -188,21 +216,14 @@ def _finished(
         counts["rejected"] += counts["members"] - sum(counts[name] for name in ACCOUNT)
     delivered = outcomes.get(DELIVERED)
     counts |= {"bytes": delivered["bytes"] if delivered else 0, "redacted": delivered["redacted"] if delivered else 0}
-    codes = {row["code"]: row["count"] for row in items.where("code IS NOT NULL").groupBy("code").count()
-             .orderBy(F.desc("count"), "code").collect()}  # fmt: skip
-    files = collected(store, making.staging).persist()
-    try:
-        images = pruned(store, making.name, items, files, making.staging)
-        written = write_tables(_tables(making, selection, images), making.staging, making.name)
-        made = Made(project.id, making.name, counts, rejected, codes, written.rows, STAGED, written.left_out)
-        document = signed(making, images, made)
-        write_report(making, selection, items, made)
-        write_review(making, items, images)
-    finally:
-        files.unpersist()
-    items.unpersist()
-    record(making, run, made, document)
-    return made
+    by_code = items.where("code IS NOT NULL").groupBy("code").count().orderBy(F.desc("count"), "code")
+    return counts, {row["code"]: row["count"] for row in by_code.collect()}
+
+
+def _delivered(making: Making, images: DataFrame, volumes: Volumes | None) -> DataFrame:
+    """Return path, size and SHA-256 of the images and volumes that leave."""
+    leaving = images.select(*FILE) if making.project.file.images.files else images.select(*FILE).limit(0)
+    return leaving if volumes is None else leaving.unionByName(volumes.files.select(*FILE))
 
 
 def _tables(making: Making, selection: Selection, images: DataFrame) -> TablesOf:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from cairn.deid.keys import SIGNING, MasterKey, key_path, read_key
 from cairn.errors import CairnError
 from cairn.extract import project as projects
-from cairn.extract.layout import STAGING, extract_name
+from cairn.extract.layout import STAGING, UNDELIVERED, extract_name
 from cairn.extract.project import Project, refuse_expired
 from cairn.pipelines.cohort_definition import load_lists
 from cairn.pipelines.cohort_freeze import find_frozen
@@ -130,6 +130,12 @@ class Making:
     name: str
     cohort: Any
     staging: Folder
+
+    @property
+    def files(self) -> Folder:
+        """Where DICOM files are staged: in the extract, or beside it when only their volumes leave."""
+        images = self.project.file.images
+        return Folder(self.staging.uri + UNDELIVERED) if images.volumes and not images.files else self.staging
 
     @property
     def project(self) -> Project:

@@ -111,6 +111,6 @@ def _picture(making: Making, row: Row) -> Thumbnail | None:
     found = row["found"] or []
     frame = found[0]["frame"] if found else 1
     boxes = [(box["x"], box["y"], box["width"], box["height"]) for box in found if box["frame"] == frame]
-    with making.staging.filesystem.open_input_stream(making.staging.file(row["path"])) as stream:
+    with making.files.filesystem.open_input_stream(making.files.file(row["path"])) as stream:
         after = bytes(stream.readall())
     return thumbnail(row["uri"], data, after, frame, boxes)

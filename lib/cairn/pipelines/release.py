@@ -10,18 +10,20 @@ import csv
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pyarrow import dataset
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cairn.deid.identity import chi_of
 from cairn.errors import CairnError, nearest
 from cairn.extract import manifest
-from cairn.extract.layout import IMAGES, STAGING
+from cairn.extract.layout import IMAGES, STAGING, TABLES, UNDELIVERED, VOLUMES
 from cairn.extract.project import Project, refuse_expired
 from cairn.pipelines.cohort_freeze import find_frozen
 from cairn.pipelines.deidentify_records import owners, with_register
@@ -82,6 +84,7 @@ def release(store: Store, run: Run, request: Request, name: str | None = None) -
         _check(store, request, row, staging / name)
         os.rename(staging / name, target)  # on one file system: at every moment it is there whole, or not at all
     document = _checked_manifest(request, row, target)
+    shutil.rmtree(staging / f"{name}{UNDELIVERED}", ignore_errors=True)
     known = row.asDict() | {"state": RELEASED, "released": run.moment(), "run": run.id}
     store.upsert(EXTRACT, store.spark.createDataFrame([known], spark_schema(EXTRACT)), unique=True)
     return Released(project.id, name, str(target), document["files"]["count"], document["files"]["bytes"])
@@ -173,24 +176,35 @@ def withdraw(store: Store, run: Run, request: Request, persons: Sequence[str]) -
     known = request.own.pseudonyms()
     names = sorted({known.person(one) for one in _numbers(store, now)})
     root = Path(folder.path).parent
-    found = [
-        (extract.name, f"{IMAGES}/{name}")
-        for extract in sorted(root.iterdir() if root.exists() else ())
-        if extract.is_dir() and extract.name != STAGING
-        for name in names
-        if (extract / IMAGES / name).is_dir()
-    ]
-    files = [(extract, str(path.relative_to(root / extract))) for extract, below in found
-             for path in sorted((root / extract / below).rglob("*.dcm"))]  # fmt: skip
+    held = [(extract, *_held(extract, names)) for extract in sorted(root.iterdir() if root.exists() else ())
+            if extract.is_dir() and extract.name != STAGING]  # fmt: skip
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("extract", "what", "where"))
-    writer.writerows((extract, "file", path) for extract, path in files)
-    for extract in sorted({extract for extract, _ in files}):
-        writer.writerows((extract, "rows with person_id", name) for name in names)
+    for extract, files, persons_rows in held:
+        writer.writerows((extract.name, "file", path) for path in files)
+        writer.writerows((extract.name, "rows with person_id", f"{table}: {name}") for table, name in persons_rows)
     notice = report_folder(store, project.id, "_withdrawals").make()
     notice.write(f"{run.id}.csv", text.getvalue().encode("utf-8"))
-    return Withdrawn(len(now), len(files), notice.file(f"{run.id}.csv"))
+    return Withdrawn(len(now), sum(len(files) for _, files, _ in held), notice.file(f"{run.id}.csv"))
+
+
+def _held(extract: Path, names: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the files of persons in a released extract, and in which tables there are rows of whom."""
+    files = [
+        str(path.relative_to(extract))
+        for kind in (IMAGES, VOLUMES)
+        for name in names
+        for path in sorted((extract / kind / name).rglob("*"))
+        if path.is_file()
+    ]
+    held = []
+    for table in sorted(path for path in (extract / TABLES).glob("*") if path.is_dir()):
+        data = dataset.dataset(sorted(map(str, table.glob("*.parquet"))), format="parquet")
+        if "person_id" in data.schema.names:
+            found = data.to_table(columns=["person_id"], filter=dataset.field("person_id").isin(names))
+            held += [(table.name, name) for name in sorted(set(found["person_id"].to_pylist()))]
+    return files, held
 
 
 def _numbers(store: Store, persons: Sequence[str]) -> set[str]:

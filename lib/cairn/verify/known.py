@@ -18,7 +18,10 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from cairn.verify.elements import Odd, Raw, known_keyword, plain_elements
+
 STANDARD_ROOT = "1.2.840.10008."
+_CHARACTER_SET, _META_LENGTH = 0x00080005, 0x00020000
 _OWN = re.compile(
     r"^(Patient|OtherPatient|Issuer|Responsible|Person|Mother|Confidentiality|Military|Region|Country|Insurance|Accession"
     r"|AdmissionID|Referring|Performing|Operators|Physicians|Requesting|Ordered|Order|NameOf|Verifying|Scheduled.*Name"
@@ -31,6 +34,8 @@ _NO_PERSON = re.compile(
 )  # fmt: skip
 # No CS: its values are terms of the standard.
 _TEXTS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT", "UR", "IS", "DS"})
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT", "OW", "OF", "OD", "OL", "OV"})
+"""Binary: no texts."""
 _SHORTEST, _SHORTEST_NUMBER = 3, 4
 _LOGOGRAPHS = re.compile(r"[\u3400-\u9fff\uac00-\ud7a3]")
 _SHORTEST_LOGOGRAPHS = 2
@@ -78,6 +83,7 @@ class Known:
 _SEPARATORS = re.compile(r"[\^=\\,;:/()\[\]{}<>\"'`_|\s\0-]+")
 
 
+@lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """Return a text in capitals, without accents, and with every separator as one blank."""
     if text.isascii():
@@ -179,6 +185,25 @@ def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
     ValueError
         When pydicom cannot read it.
     """
+    try:
+        meta, dataset = plain_elements(data)
+    except Odd:
+        yield from elements_by_pydicom(data)
+        return
+    if not dataset:
+        raise ValueError("it holds no element")
+    yield from _plain([raw for raw in meta if raw.tag != _META_LENGTH], "", [])
+    yield from _plain(dataset, "", [])
+
+
+def elements_by_pydicom(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Do what :func:`elements_of` does for a file that is not plain.
+
+    Raises
+    ------
+    ValueError
+        When pydicom cannot read it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -187,12 +212,33 @@ def elements_of(data: bytes) -> Iterator[tuple[str, str, str, list[str]]]:
             least = 0x0001 if data[128:132] == b"DICM" else 0x0008
             if not any(tag.group >= least for tag in dataset.keys()):  # noqa: SIM118 - a data set is no dict
                 raise ValueError("no element of a data set")
+            dataset.file_meta.pop(_META_LENGTH, None)
             yield from _walk(dataset.file_meta, "", [])
             yield from _walk(dataset, "", [])
             if not len(dataset):
                 raise ValueError("it holds no element")
         except Exception as fault:  # noqa: BLE001 - pydicom raises nearly anything for bytes that are no DICOM
             raise ValueError(f"pydicom cannot read it: {type(fault).__name__}") from None
+
+
+def _plain(raws: list[Raw], above: str, around: list[str]) -> Iterator[tuple[str, str, str, list[str]]]:
+    declared = next((raw.value for raw in raws if raw.tag == _CHARACTER_SET), None)
+    encodings = around if declared is None else _encodings_of(declared)
+    for raw in raws:
+        path = f"{above}({raw.tag >> 16:04X},{raw.tag & 0xFFFF:04X})"
+        if raw.vr == "SQ":
+            for number, item in enumerate(raw.items, start=1):
+                yield from _plain(item, f"{path}[{number}].", encodings)
+        else:
+            yield path, known_keyword(raw.tag), raw.vr, _texts_of(raw.value, raw.vr, encodings)
+
+
+@lru_cache(maxsize=256)
+def _encodings_of(declared: bytes) -> list[str]:
+    names = [name.strip(" \0") for name in declared.decode("latin-1").split("\\")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(convert_encodings(names if len(names) > 1 else names[0]))
 
 
 def _walk(dataset: Dataset, above: str, around: list[str]) -> Iterator[tuple[str, str, str, list[str]]]:
@@ -221,14 +267,22 @@ def _vr_of(tag: pydicom.tag.BaseTag) -> str:
 
 def _texts(element: RawDataElement | DataElement, vr: str, encodings: list[str]) -> list[str]:
     value = element.value
+    if vr in _NUMBERS:
+        return []
     if isinstance(value, bytes):
-        if len(value) > 1 << 20:
-            return []  # the bytes are searched as they are
-        text = _decoded(value, encodings)
-        parts = [text] if vr in ("LT", "ST", "UT", "UR") else text.split("\\")
-    else:
-        parts = [str(part) for part in (value if isinstance(value, (MultiValue, list)) else [value or ""])]
+        return _texts_of(value, vr, encodings)
+    parts = [str(part) for part in (value if isinstance(value, (MultiValue, list)) else [value or ""])]
     return [part.strip(" \0") for part in parts if part.strip(" \0")]
+
+
+def _texts_of(value: bytes, vr: str, encodings: list[str]) -> list[str]:
+    if vr in _NUMBERS:
+        return []
+    if len(value) > 1 << 20:
+        return []  # the bytes are searched as they are
+    text = _decoded(value, encodings)
+    parts = [text] if vr in ("LT", "ST", "UT", "UR") else text.split("\\")
+    return [part for found in parts if (part := found.strip(" \0"))]
 
 
 def _decoded(value: bytes, encodings: list[str]) -> str:

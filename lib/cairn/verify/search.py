@@ -167,20 +167,26 @@ def without_separators(text: str) -> str:
 def check_text(known: Known, text: str) -> list[str]:
     """Return the rules by which a text tells of the person, or of anybody."""
     text = html.unescape(text) if "&" in text else text
-    rules = list(patterns_in(text))
+    rules = list(_patterns_of(text))
     matcher = _matcher(known.words)
     if matcher.found(fold(text)) or matcher.found(fold(without_separators(text))):
         rules.append(WORD)
     if known.initials and _initials_in(text) & known.initials:
         rules.append(INITIALS)
     if (known.birth_dates or known.event_dates) and sum(map(str.isdigit, text)) >= 3:
-        said = dates_in(text)
+        said = _dates_of(text)
         rules += [BIRTH_DATE] * bool(said & known.birth_dates) + [DATE] * bool(said & known.event_dates)
     if any(uid.decode("ascii") in known.uids for uid in _UID.findall(text.encode("ascii", "replace"))):
         rules.append(UID)
     return rules
 
 
+# Of the texts of an archive most are repeated in file after file.
+_patterns_of = lru_cache(maxsize=1 << 15)(lambda text: tuple(patterns_in(text)))
+_dates_of = lru_cache(maxsize=1 << 15)(dates_in)
+
+
+@lru_cache(maxsize=1 << 15)
 def _initials_in(text: str) -> frozenset[str]:
     """Return what may be initials: letters with stops, and three or four capitals that are no term."""
     dotted = {re.sub(r"[. ]", "", found) for found in _DOTTED.findall(text)}
