@@ -21,7 +21,7 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 CODE = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
 CALL = re.compile(r"spark-submit\.sh\s+([A-Za-z][\w-]*)")
 SETTING = re.compile(r"`([a-z]+)\.([a-z_]+)`")
-OF_OTHERS = re.compile(r"(CAIRN|SPARK|HADOOP|PYSPARK|AWS|AZURE|GOOGLE|JAVA|NUMBA)_")
+OF_OTHERS = re.compile(r"(ARROW|AWS|AZURE|CAIRN|GOOGLE|HADOOP|JAVA|NUMBA|PYSPARK|SPARK)_")
 """Environment variables, which look like codes."""
 PLACEHOLDERS = {"JOB"}
 """Words that stand for any job."""
@@ -116,7 +116,9 @@ def test_the_threats_name_tests_that_show_their_answers():
 
 def test_these_tests_see_what_is_not_there(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("# A head, with: signs\n[x](page.md#a-head-with-signs) [y](gone.md) [z](page.md#gone)\n`NO_SUCH_CODE`\n")
+    page.write_text(
+        "# A head, with: signs\n[x](page.md#a-head-with-signs) [y](gone.md) [z](page.md#gone)\n`NO_SUCH_CODE`\n"
+    )
     with pytest.raises(AssertionError, match=r"gone\.md.*page\.md#gone"):
         test_every_link_leads_somewhere(page)
     with pytest.raises(AssertionError, match="NO_SUCH_CODE"):
@@ -134,7 +136,8 @@ def test_every_cluster_writes_no_event_log_and_redacts_what_is_asked_for(kind):
     assert "\\" not in text + secret
     assert re.sub(text, "*", "chi = 0101701233, uid = 1.2.840.10008.5.1.4") == "chi = *, uid = *"
     assert re.sub(text, "*", "slice_thickness = 1.25, year = 2019") == "slice_thickness = 1.25, year = 2019"
-    for name in ("fs.azure.account.key.site.dfs.core.windows.net", "spark.authenticate.secret", "fs.s3a.access.key",
-                 "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "fs.gs.auth.service.account.private.key"):  # fmt: skip
+    names = """fs.azure.account.key.site.dfs.core.windows.net spark.authenticate.secret fs.s3a.access.key
+        AWS_SECRET_ACCESS_KEY AZURE_STORAGE_ACCOUNT_KEY fs.gs.auth.service.account.private.key"""
+    for name in names.split():
         assert re.search(secret, name), name
     assert not re.search(secret, "spark.cairn.shipEnvironment")
