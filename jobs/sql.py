@@ -21,10 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     settings = cli.load_settings(options, os.environ)
     text = options.query if options.file is None else _read(options.file)
     from cairn.pipelines.job import opened
-    from cairn.spark import sql_shell
+    from cairn.spark import session, sql_shell
 
     rows = 0
     with opened("sql", settings) as job:
+        session.register_views(job.store.spark, settings)
         if text is None:
             done = sql_shell.converse(job.store.spark, options.rows, sys.stdout, sys.stderr)
         else:

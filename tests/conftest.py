@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -152,7 +151,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A master and two workers of one core and 1 GiB each, on free ports of 127.0.0.1; gone at the end."""
-    from spark_support import wait_for
+    from spark_support import free_port, wait_for
 
     port, web = free_port(), free_port()
     started: list[subprocess.Popen[bytes]] = []
@@ -172,13 +171,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     finally:
         for process in reversed(started):
             _end(process)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _spark_class(folder: Path, name: str, kind: str, *options: str) -> subprocess.Popen[bytes]:

@@ -347,6 +347,12 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Run deidentify with the same list of opt-outs; then maintain again.",
         EXIT_GATE,
     ),
+    "SERVE_OPEN": Condition(
+        "Listening on {host}, other machines could ask without saying who they are.",
+        "Set hive.server2.authentication (spark.conf) for JDBC and SPARK_CONNECT_AUTHENTICATE_TOKEN for Spark Connect, "
+        "or serve on 127.0.0.1 behind a tunnel.",
+        EXIT_USAGE,
+    ),
     "SQL_WRITES": Condition(
         "The SQL shell only reads; {kind} would write.",
         "Tables are written by jobs; keep results in a notebook.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,3 +85,10 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         if time.monotonic() > end:
             raise TimeoutError("the condition did not come true")
         time.sleep(0.2)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -223,3 +223,15 @@ def test_original_uids_made_of_a_uuid_are_found_in_text() -> None:
         (place.rule, place.where)
         for place in check_file(known, planted(SeriesDescription=f"of {first.SeriesInstanceUID}"))
     }
+
+
+def test_somebody_who_is_called_like_a_maker_keeps_the_makers_images() -> None:
+    maker = "Featherstone Imaging"
+    assert check_file(KNOWN, planted(Manufacturer=maker, ManufacturerModelName=maker)) == []
+    assert rules_of(planted(Manufacturer=maker, StudyDescription=SURNAME)) == {WORD}
+    twice = planted(Manufacturer=maker) + b"\0" * 64 + maker.encode()
+    assert rules_of(twice) == {WORD}, "only where a maker's name belongs"
+
+
+def rules_of(made: bytes) -> set[str]:
+    return {place.rule for place in check_file(KNOWN, made)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-from cairn.settings import Settings
+from cairn.settings import ZONES, Settings
 from cairn.spark.ledger import Clock, Run, new_run_id
 from cairn.spark.scratch import claim
 from cairn.spark.session import build
@@ -49,7 +49,13 @@ class Job:
 
 
 @contextmanager
-def opened(name: str, settings: Settings, clock: Clock = time.time, stream: TextIO | None = None) -> Iterator[Job]:
+def opened(
+    name: str,
+    settings: Settings,
+    clock: Clock = time.time,
+    stream: TextIO | None = None,
+    zones: Sequence[str] = ZONES[:2],
+) -> Iterator[Job]:
     """Open the scratch folders and the session of a job; close both whatever happens.
 
     Parameters
@@ -62,9 +68,11 @@ def opened(name: str, settings: Settings, clock: Clock = time.time, stream: Text
         Seconds since the epoch.
     stream : text stream, optional
         For progress lines; standard error unless given.
+    zones : sequence of str
+        Zones whose tables the session knows by name.
     """
     with claim(settings, new_run_id(name, clock(), os.urandom(3)), clock) as (scratch, local):
-        spark = build(settings, f"cairn {name}", local)
+        spark = build(settings, f"cairn {name}", local, zones)
         try:
             yield Job(Store(spark, settings), scratch, clock, stream or sys.stderr)
         finally:

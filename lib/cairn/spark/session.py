@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -19,6 +19,7 @@ from cairn.launch.options import deployment, split
 from cairn.settings import ZONES, Settings
 from cairn.spark.schema import create_schema_sql, literal, quoted
 from cairn.spark.storage import Folder
+from cairn.spark.views import views_of
 
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -100,7 +101,7 @@ def _submitted() -> dict[str, str]:
     return dict(deployment(split(words), os.environ).given)
 
 
-def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
+def build(settings: Settings, name: str, scratch: str = "", zones: Sequence[str] = ZONES[:2]) -> SparkSession:
     """Return the session of one job, with the zones' tables registered.
 
     Parameters
@@ -111,6 +112,8 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
         Application name, without identifiers.
     scratch : str
         Local scratch folder of this run, from :func:`cairn.spark.scratch.claim`.
+    zones : sequence of str
+        Zones whose tables it knows.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def build(settings: Settings, name: str, scratch: str = "") -> SparkSession:
     for option, value in unless_submitted(settings, name, scratch).items():
         builder = builder.config(option, value)
     spark = builder.getOrCreate()
-    register(spark, settings)
+    register(spark, settings, zones)
     return spark
 
 
@@ -143,9 +146,9 @@ def keep_temporary_files_in(scratch: str) -> None:
     os.environ["SPARK_SUBMIT_OPTS"] = " ".join(f'"{word}"' for word in [*others, JAVA_TMP + folder])
 
 
-def catalog_sql(settings: Settings) -> Iterator[str]:
+def catalog_sql(settings: Settings, zones: Sequence[str] = ZONES[:2]) -> Iterator[str]:
     """Yield the statements that make zones and tables known: the catalog itself is in memory only."""
-    for zone in ZONES[:2]:
+    for zone in zones:
         root = Folder(settings.zone_root(zone))
         if not root.exists():
             continue
@@ -156,7 +159,15 @@ def catalog_sql(settings: Settings) -> Iterator[str]:
                 yield f"CREATE TABLE IF NOT EXISTS {quoted(zone)}.{quoted(table)} USING DELTA LOCATION {location}"
 
 
-def register(spark: SparkSession, settings: Settings) -> None:
-    """Register every zone as a schema and every existing table in it."""
-    for statement in catalog_sql(settings):
+def register(spark: SparkSession, settings: Settings, zones: Sequence[str] = ZONES[:2]) -> None:
+    """Register zones as schemas, with every existing table."""
+    for statement in catalog_sql(settings, zones):
         spark.sql(statement)
+
+
+def register_views(spark: SparkSession, settings: Settings, zones: Sequence[str] = ZONES[:2]) -> None:
+    """Make the views over the zones' tables known, for who asks questions; jobs that make tables do without."""
+    for zone in zones:
+        root = Folder(settings.zone_root(zone))
+        for statement in views_of(zone, set(root.names(folders=True)) if root.exists() else set()):
+            spark.sql(statement)

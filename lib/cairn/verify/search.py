@@ -106,13 +106,15 @@ def check_file(known: Known, made: bytes, others: Others | None = None, with_nam
     """
     sought = Sought(known, others, with_names)
     found: dict[Place, None] = {}
+    makers: list[str] = []
     try:
         for path, keyword, vr, texts in elements_of(made):
+            makers += texts if keyword in _NO_NAMES else ()
             for place in _element(sought, path, keyword, vr, texts):
                 found[place] = None
     except ValueError:
         found[Place("file", UNREADABLE)] = None
-    for place in _bytes(sought, made):
+    for place in _bytes(sought, made, makers):
         if not any(other.rule == place.rule for other in found):  # an element says more than an offset
             found[place] = None
     return list(found)
@@ -222,13 +224,19 @@ def check_texts(columns: Mapping[str, Sequence[object]], known: Sequence[Known])
     return found
 
 
-def _bytes(sought: Sought, made: bytes) -> Iterator[Place]:
-    """Search the bytes as they stand, whatever the elements say: behind the last one, in other encodings, deflated."""
+def _bytes(sought: Sought, made: bytes, makers: Sequence[str]) -> Iterator[Place]:
+    """Search the bytes as they stand, whatever the elements say: behind the last one, in other encodings, deflated.
+
+    What the elements of makers say is passed over here too, once for each of them.
+    """
     pixels = min((at for mark in _PIXELS if (at := made.find(mark)) >= 0), default=len(made))
     # What codes and terms are made of was looked at element by element.
     header, among_terms = made[:pixels], sought.among_terms()
     if made[128:132] == b"DICM" and (preamble := made[:128].strip(b"\0")):
         yield from (Place("preamble", rule) for rule in sought.rules_of(preamble.decode("latin-1")))
+    for maker in makers:
+        told = maker.encode("latin-1", "replace")
+        header = header.replace(told, b" " * len(told), 1)
     yield from plain(among_terms, header, "bytes of the header", _SHORTEST_AMONG_BYTES)
     # Among pixels words are there by chance, unless they are long.
     yield from plain(sought, made[pixels:], "bytes of the pixels", _SHORTEST_AMONG_BYTES, among_pixels=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.pixels.text.boxes import TextBox, clipped, covered, grown, merged, shared
+from cairn.pixels.text.boxes import TextBox, bridged, clipped, covered, grown, merged, shared
 from cairn.pixels.text.triage import Line
 
 RECTANGLES = st.tuples(*[st.integers(-20, 60)] * 2, *[st.integers(1, 50)] * 2)
@@ -81,3 +81,24 @@ def test_a_box_grows_along_its_line(run, grows):
 def test_a_box_grows_over_several_runs():
     after = grown(box((100, 100, 80, 16)), [line(230, 103, 20, 11), line(185, 103, 30, 11)])
     assert after.x + after.width == 250
+
+
+@pytest.mark.parametrize(
+    ("right", "joined"),
+    [
+        ((60, 10, 40, 20), True),  # a word's gap
+        ((95, 12, 40, 14), True),  # a short word between them is lost
+        ((120, 10, 40, 20), False),  # another column
+        ((60, 28, 40, 20), False),  # the next line
+        ((60, 10, 12, 40), False),  # it stands upright
+        ((60, 16, 40, 3), False),  # a rule
+    ],
+)
+def test_boxes_of_one_line_are_joined_over_a_lost_word(right: tuple[int, int, int, int], joined: bool) -> None:
+    one = TextBox(1, 1, 10, 10, 40, 20, text="Ben", confidence=0.9, engine="e")
+    other = TextBox(1, 1, *right, text="Hospital", confidence=0.6, engine="e")
+    made = bridged([other, one])
+    assert (len(made) == 1) == joined
+    if joined:
+        assert (made[0].text, made[0].confidence) == ("Ben Hospital", 0.6)
+        assert covered(one.rectangle, [made[0].rectangle]) == covered(other.rectangle, [made[0].rectangle]) == 1

@@ -149,6 +149,42 @@ def grown(box: TextBox, lines: Sequence[Line]) -> TextBox:
     return replace(box, x=x, y=y, width=width, height=height)
 
 
+def bridged(boxes: Sequence[TextBox]) -> list[TextBox]:
+    """Join boxes that stand in one line, a short word apart: engines lose words within a line.
+
+    Parameters
+    ----------
+    boxes : sequence of TextBox
+        Of one frame.
+
+    Returns
+    -------
+    list of TextBox
+        A joined box has the texts from left to right and the lower confidence.
+    """
+    kept: list[TextBox] = []
+    for box in sorted(boxes, key=lambda b: (b.x, b.y)):
+        before = next((i for i, other in enumerate(kept) if _is_next(other.rectangle, box.rectangle)), None)
+        if before is None:
+            kept.append(box)
+            continue
+        other = kept[before]
+        x, y, width, height = around(other.rectangle, box.rectangle)
+        text = " ".join(filter(None, (other.text, box.text)))
+        confidence = min(other.confidence, box.confidence)
+        kept[before] = replace(other, x=x, y=y, width=width, height=height, text=text, confidence=confidence)
+    return kept
+
+
+def _is_next(one: Rectangle, other: Rectangle) -> bool:
+    """Whether `other` goes on in the line of `one` to its right, a short word away; both lie flat."""
+    low, high = sorted((one[3], other[3]))
+    flat = one[2] >= one[3] and other[2] >= other[3]
+    in_line = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    gap = other[0] - (one[0] + one[2])
+    return flat and in_line >= 0.8 * low and low >= 0.25 * high and -low <= gap <= 2.5 * high
+
+
 def _goes_on(one: Rectangle, other: Rectangle, upright: bool) -> bool:
     """Whether `other` lies in the line of `one`, about as high, and near its end."""
     if not upright:

@@ -24,7 +24,7 @@ from cairn.pixels.text.evidence import Evidence, EvidenceReader, Overlay
 from cairn.pixels.text.search import read_lines, search
 from cairn.pixels.text.triage import Line, Plane, is_text, lines
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Version of the search; a new one has every image searched again."""
 
 SMALLEST = 24

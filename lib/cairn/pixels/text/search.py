@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cairn.pixels.text.boxes import MARGIN, TextBox, clipped, covered, grown, merged
+from cairn.pixels.text.boxes import MARGIN, TextBox, bridged, clipped, covered, grown, merged
 from cairn.pixels.text.doors import grey, pictures, relief
 from cairn.pixels.text.engines import Engine, Outline, Picture, Reading, crop_of
 from cairn.pixels.text.triage import UNEVEN, Line, Plane, is_text, lines
@@ -52,7 +52,7 @@ def search(values: Plane, windows: Sequence[tuple[float, float]], engine: Engine
     left = [line for line in runs if (is_text(line) or _short(line)) and not _known(line, boxes)]
     boxes += read_lines(values, left, engine, frame)
     boxes += [_unread(line, engine, frame) for line in _of_the_same_ink(runs, boxes)]
-    boxes = merged([grown(box, runs) for box in boxes])
+    boxes = bridged(merged([grown(box, runs) for box in boxes]))
     rows, columns = values.shape[:2]
     return [_with_margin(box, rows, columns) for box in sorted(boxes, key=lambda b: (b.y, b.x))]
 
