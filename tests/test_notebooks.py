@@ -90,6 +90,17 @@ def test_pixels(warehouse, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+def test_archive(warehouse, monkeypatch):
+    notebook = run("archive.ipynb", warehouse, monkeypatch)
+    drawn = pictures(notebook)
+    assert len(drawn) == 5 and all(picture.std() > 0.01 for picture in drawn)
+    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert "present" in said
+    if folder := os.environ.get("CAIRN_KEEP_NOTEBOOKS"):
+        nbformat.write(notebook, Path(folder) / "archive.ipynb")
+
+
+@pytest.mark.slow
 def test_cohort(cohort_warehouse, monkeypatch):
     notebook = run("cohort.ipynb", cohort_warehouse, monkeypatch)
     drawn = pictures(notebook)

@@ -19,14 +19,14 @@ from cairn.pixels.description import PixelDescription
 from cairn.pixels.frames import Frame
 from cairn.pixels.reader import PixelReader
 from cairn.settings import load
-from cairn.spark.session import build
+from cairn.spark.session import build, register_views
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def session(warehouse: str) -> SparkSession:
-    """Return a session with the tables of a warehouse registered; environment variables set it as they set jobs.
+    """Return a session that knows a warehouse's tables and views; environment variables set it as they set jobs.
 
     Parameters
     ----------
@@ -42,7 +42,10 @@ def session(warehouse: str) -> SparkSession:
     if jars:
         own["spark.jars"] = ",".join(str(jar) for jar in {jar.name: jar for jar in jars}.values())
     base["spark"]["conf"] = own | base["spark"]["conf"]
-    return build(load(warehouse=warehouse).model_validate(base), "notebook")
+    settings = load(warehouse=warehouse).model_validate(base)
+    spark = build(settings, "notebook")
+    register_views(spark, settings)
+    return spark
 
 
 class _Keeping:
