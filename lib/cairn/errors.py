@@ -647,6 +647,11 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Set catalogue.archive_root to the URI that inventory was given.",
         EXIT_USAGE,
     ),
+    "CATALOGUE_OF_ANOTHER": Condition(
+        "The catalogue {database} mirrors {table} of another warehouse, or of this one before the table was made anew.",
+        "Name another database (catalogue.database), or let this warehouse take its place: push --take-over.",
+        EXIT_USAGE,
+    ),
     "CATALOGUE_DRIVER_MISSING": Condition(
         "The MongoDB driver is not in the environment.", "Set CAIRN_EXTRAS=mongo and run again.", EXIT_ENVIRONMENT
     ),
