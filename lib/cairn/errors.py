@@ -133,6 +133,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
     "CATALOGUE_PARTS_MISSING": Condition(
         "Pieces of a large document are missing from the catalogue or damaged.", "Push the entry anew."
     ),
+    "CATALOGUE_GONE": Condition(
+        "The catalogue's document was deleted while the catalogue was read.",
+        "Nothing to do; the next pull looks again.",
+    ),
     "CATALOGUE_DUPLICATE": Condition(
         "Several documents of the catalogue name one entry; the one that was inserted last counts.",
         "Delete the others.",

@@ -20,7 +20,7 @@ from variant_decoder import decoded
 from cairn.catalogue.documents import PLAIN, blocks_of, instance_documents
 from cairn.catalogue.rows import Made, Wanted, own_rows, scottish_rows
 from cairn.deid.profile import load_profile
-from cairn.dicom.kernel import HeaderKernel
+from cairn.dicom.kernel import HeaderKernel, Hole
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
 
@@ -30,11 +30,24 @@ KERNEL = HeaderKernel(INSTANCE.columns)
 OF_THE_BYTES = ("TransferSyntaxUID", "FileMetaInformationGroupLength")
 
 
+NOT_AGAIN = {
+    "UN_sequence.dcm": "a fragment of private elements only",
+    "priv_SQ.dcm": "the same",
+    "meta_missing_tsyntax.dcm": "bytes of odd length, which get one more",
+    "nested_priv_SQ.dcm": "the same",
+    "waveform_ecg.dcm": "a long value within a sequence is known by its hash only",
+}
+"""Files whose header bytes, put together from a document, say something else, and why."""
+
+
+def files() -> list[Path]:
+    """Return packaged files that the kernel parses."""
+    found = [path for path in sorted(PACKAGED.glob("*.dcm")) if path.stat().st_size < 300_000]
+    return [found[i] for i in KERNEL.parse([path.read_bytes() for path in found]).rows]
+
+
 def headers() -> list[bytes]:
-    """Return headers of packaged files that the kernel parses."""
-    found = [path.read_bytes() for path in sorted(PACKAGED.glob("*.dcm")) if path.stat().st_size < 300_000]
-    good = KERNEL.parse(found).rows
-    return [found[i] for i in good]
+    return [path.read_bytes() for path in files()]
 
 
 def through(table: pa.Table, run: str = "later") -> Made:
@@ -68,16 +81,26 @@ def test_the_header_bytes_say_what_the_header_says() -> None:
     table = rows(headers())
     blobs = dict(through(table).tables)["header_blob"]
     assert blobs.schema.equals(HEADER_BLOB.arrow_schema)
-    batch = KERNEL.parse(blobs.column("header").to_pylist())
+    batch = KERNEL.parse(
+        blobs.column("header").to_pylist(), [kept(holes) for holes in blobs.column("holes").to_pylist()]
+    )
     again = {int(i): row for i, row in zip(batch.rows, batch.table.column("header").to_pylist(), strict=True)}
     different = {}
-    for i, row in enumerate(table.column("header").to_pylist()):
+    for i, (path, row) in enumerate(zip(files(), table.column("header").to_pylist(), strict=True)):
         true = {k: v for k, v in decoded(**row).items() if k not in OF_THE_BYTES and not k.endswith("0000")}
         said = decoded(**again[i]) if i in again else {}
         if keys := {k for k in {*true, *said} if plain(true.get(k)) != plain(said.get(k))}:
-            different[i] = keys
-    # Of a fragment without a dataset nothing can be read again; of all others everything comes back.
-    assert len(different) <= 2, different
+            different[path.name] = keys
+    assert set(different) == set(NOT_AGAIN), different
+
+
+def kept(holes: list[dict]) -> list[Hole]:
+    """Return holes by their offset in the kept bytes."""
+    shift, out = 0, []
+    for hole in holes:
+        out.append(Hole(hole["offset"] - shift, hole["length"], bytes.fromhex(hole["sha256"])))
+        shift += hole["length"]
+    return out
 
 
 def plain(value: object) -> object:
