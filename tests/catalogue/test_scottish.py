@@ -139,7 +139,7 @@ def test_keys_name_tags() -> None:
     ("changes", "place"),
     [
         ({"NoSuchKeyword": "x"}, ""),
-        ({"Rows": "many"}, "(0028,0010)"),
+        ({"Rows": {"a": 1}}, "(0028,0010)"),
         ({"Rows": [1 << 40]}, "(0028,0010)"),
         ({"PatientName": 7}, "(0010,0010)"),
         ({"(0019,1010:M)-Unknown": {"vr": "ZZ", "val": [1]}}, "(0019,1010)"),
@@ -158,6 +158,13 @@ def test_what_dicom_does_not_have_is_a_finding_and_the_rest_stays(changes: dict[
 def test_text_that_its_declared_set_cannot_hold_is_kept_as_utf8() -> None:
     row, codes = pulled({"SOPInstanceUID": "1.2.3", "SpecificCharacterSet": "ISO_IR 100", "PatientName": "Люк"})
     assert row["patient_name"] == "Люк" and codes == ["CATALOGUE_CHARSET"]
+
+
+def test_broken_text_and_text_in_a_numbers_place_stay() -> None:
+    row, codes = pulled({"SOPInstanceUID": "1.2.3", "SpecificCharacterSet": "ISO_IR 100", "PatientName": "M\ufffdller"})
+    assert row["patient_name"] == "M\ufffdller" and codes == ["CATALOGUE_CHARSET"]
+    row, codes = pulled({"SOPInstanceUID": "1.2.3", "Rows": "64"})
+    assert row["rows"] == 64 and codes == []
 
 
 def test_bytes_that_a_service_kept_are_taken() -> None:

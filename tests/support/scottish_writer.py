@@ -75,7 +75,7 @@ def key_of(dataset: Dataset, tag: Any) -> tuple[str, bool]:
         if tag.is_private_creator:
             return f"{number}-PrivateCreator", True
         creator = dataset.get_item((tag.group, tag.element >> 8))
-        text = "" if creator is None else decoded(creator.value).strip()
+        text = "" if creator is None else decoded(creator.value).strip(" \0")
         return f"({tag.group:04x},{tag.element:04x}:{text})-Unknown".replace(".", "_"), True
     keyword = keyword_for_tag(tag)
     vrs = dictionary_VR(tag) if keyword else "UN or OB"

@@ -147,7 +147,10 @@ class _Writer:
             return _head(one.tag, "OB", 0)
         vr, value = one.vr, one.value
         if isinstance(value, str):
-            raw = UTF8 if self._recode and one.tag == CHARSET_TAG else encoded(value, vr, declared)
+            if self._recode:  # also of what stands for broken bytes, which no set has
+                raw = UTF8 if one.tag == CHARSET_TAG else value.encode()
+            else:
+                raw = encoded(value, vr, declared)
             raw += (b"\0" if vr == "UI" else b" ") * (len(raw) % 2)
         else:
             raw = value + b"\0" * (len(value) % 2)

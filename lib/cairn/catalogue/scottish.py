@@ -151,6 +151,8 @@ def _element(tag: int, value: Any, findings: list[Finding], place: str, depth: i
             raise ValueError("nests too deep")
         items = [] if value is None else value
         return Element(tag, vr, Items(tuple(_elements(one, findings, place, depth + 1) for one in _documents(items))))
+    if isinstance(value, str) and (vr in NUMBERS or vr in OTHERS):
+        vr = "LO"  # the file gave the element a VR of text; the kernel knows such files
     return Element(tag, vr, stored(vr, value))
 
 
