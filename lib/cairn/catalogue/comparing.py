@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 OUTCOMES = ("same", "different", "only_in_tables", "only_in_catalogue", "not_compared")
-"""Of a row or document. Not compared: the document is of another layout; only that both are there is known."""
+"""Of a row or document. Not compared: the document is of another layout and cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from cairn.catalogue import layout, scottish
 from cairn.catalogue.canonical import Written, write
-from cairn.catalogue.columns import to_array
-from cairn.catalogue.documents import PLAIN
+from cairn.catalogue.columns import to_array, to_blocks
+from cairn.catalogue.documents import PLAIN, digest_of
 from cairn.catalogue.header_elements import elements_of
 from cairn.catalogue.variant import from_document
+from cairn.dicom.dictionary import keywords
 from cairn.dicom.kernel import HeaderKernel
 from cairn.errors import EntryError, Finding
 from cairn.tables.contract import FINDINGS, VARIANT, Column, Contract
@@ -30,8 +31,31 @@ from cairn.tables.instance import INSTANCE
 PARSER = "catalogue"
 """`parser` of rows that the kernel made of a document in another layout."""
 
+_BYTES = ("OB", "OW", "OV", "UN")
+
+
+def _is_compared(column: Column) -> bool:
+    """Whether a document of the Scottish service can tell a column: not from the file meta, nor from bytes alone."""
+    ends = [keywords()[path.rpartition(".")[2]] for path in column.paths]
+    return any(tag >> 16 != 2 and vr[:2] not in _BYTES for tag, vr in ends)
+
+
+COMPARED = tuple(column for column in INSTANCE.columns if _is_compared(column))
+"""Columns by which a document of another layout is compared with a row."""
+
 _REQUIRED = tuple(column.name for column in INSTANCE.columns if not column.nullable)
 _WRONG = (pa.ArrowException, TypeError, ValueError, KeyError, IndexError, OverflowError, UnicodeError)
+
+
+def column_digests(rows: pa.RecordBatch) -> list[bytes]:
+    """Return a digest of each row's :data:`COMPARED` columns.
+
+    Parameters
+    ----------
+    rows : pyarrow.RecordBatch
+        Rows of `instance`.
+    """
+    return [digest_of((bson.encode(block),)) for block in to_blocks(rows, COMPARED)]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import bson
@@ -16,14 +17,17 @@ from cairn.catalogue import layout, scottish
 from cairn.catalogue.connection import Connection
 from cairn.catalogue.documents import PLAIN, blocks_of, digest_of, has_layout
 from cairn.catalogue.reading import Reader, Share
-from cairn.catalogue.rows import Made, Wanted, own_rows, scottish_rows
+from cairn.catalogue.rows import Made, Wanted, column_digests, own_rows, scottish_rows
 from cairn.errors import EntryError
 from cairn.pipelines.entry_rows import failed_rows
 from cairn.pipelines.header_task import header_kernel
 from cairn.settings import Headers
+from cairn.tables.instance import INSTANCE
 from cairn.tables.quarantine import QUARANTINE
 
 STAGE = "catalogue-pull"
+BROKEN = b"broken"
+"""Digest of a document whose pieces are lost: equal to none."""
 FIELDS = (layout.HEADER, f"{layout.CAIRN}.layout", f"{layout.CAIRN}.content_version")
 LISTED = pa.schema(
     [
@@ -37,9 +41,15 @@ LISTED = pa.schema(
 )
 LISTED_SQL = "uri STRING, document BINARY, collection STRING, size BIGINT, stated_version STRING, code STRING"
 DIGESTED = pa.schema(
-    [pa.field("id", pa.string()), pa.field("collection", pa.string()), pa.field("digest", pa.binary())]
+    [
+        pa.field("id", pa.string()),
+        pa.field("collection", pa.string()),
+        pa.field("digest", pa.binary()),
+        pa.field("columns", pa.binary()),
+    ]
 )
-DIGESTED_SQL = "id STRING, collection STRING, digest BINARY"
+DIGESTED_SQL = "id STRING, collection STRING, digest BINARY, columns BINARY"
+"""Of a document or row: `digest` of all of it in Cairn's layout, `columns` of what another layout can tell too."""
 
 
 def name_of(connection: Connection, collection: str, key: Any) -> str:
@@ -172,44 +182,61 @@ def _by_collection(rows: Iterator[Mapping[str, Any]]) -> dict[str, list[Mapping[
 
 @dataclass(frozen=True)
 class DigestWork:
-    """Digests documents as they lie in the server; a broken one has none.
+    """Digests documents as they lie in the server.
 
     Parameters
     ----------
     connection : Connection
         Where the catalogue is.
+    headers : Headers
+        The ``headers`` section of the settings: limits of the kernel, for documents of another layout.
     shares : tuple of Share
         Batches hold their numbers.
     """
 
     connection: Connection
+    headers: Headers
     shares: tuple[Share, ...]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield batches of :data:`DIGESTED`."""
+        """Yield batches of :data:`DIGESTED`; a document that cannot be read has no digest."""
         reader = Reader(self.connection)
         step = self.connection.settings.documents_per_read
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 share = self.shares[number]
-                found = (self._digested(reader, share.collection, one) for one in reader.documents(share))
-                yield from _in_batches(found, DIGESTED, step)
+                documents = reader.documents(share)
+                while some := list(islice(documents, step)):
+                    rows = [*self._own(reader, some), *self._others(some)]
+                    told = [{"collection": share.collection, **row} for row in rows]
+                    yield pa.RecordBatch.from_pylist(told, schema=DIGESTED)
 
-    def _digested(self, reader: Reader, collection: str, document: RawBSONDocument) -> dict[str, Any]:
-        key, digest = document["_id"], None
-        if has_layout(document):
-            parts = reader.pieces([document]).get(key, ())
+    @staticmethod
+    def _own(reader: Reader, documents: Sequence[RawBSONDocument]) -> Iterator[dict[str, Any]]:
+        for document in filter(has_layout, documents):
+            parts = reader.pieces([document]).get(document["_id"], ())
             try:
                 digest = digest_of(tuple(blocks_of(document, parts).values()))
             except EntryError:
-                digest = b"broken"
-            return {"id": str(key), "collection": collection, "digest": digest}
-        return {"id": self._foreign(document, collection), "collection": collection, "digest": None}
+                digest = BROKEN
+            yield {"id": str(document["_id"]), "digest": digest}
 
-    def _foreign(self, document: RawBSONDocument, collection: str) -> str:
-        """Return the address of the entry that a document of another layout is of."""
-        try:
-            path, _ = scottish.entry_of(document)
-        except EntryError:
-            return name_of(self.connection, collection, document["_id"])
-        return scottish.uri_of(path, self.connection.settings.archive_root)
+    def _others(self, documents: Sequence[RawBSONDocument]) -> Iterator[dict[str, Any]]:
+        found, root = [], self.connection.settings.archive_root
+        for document in documents:
+            if has_layout(document):
+                continue
+            try:
+                path, size = scottish.entry_of(document)
+            except EntryError:
+                yield {"id": str(document["_id"])}
+                continue
+            found.append((Wanted(scottish.uri_of(path, root), "", size), bson.decode(document.raw, PLAIN)))
+        made = scottish_rows(found, "", header_kernel(self.headers)) if found else Made()
+        for name, table in made.tables:
+            if name == INSTANCE.name:
+                (rows,) = table.combine_chunks().to_batches()
+                for uri, columns in zip(table.column("uri").to_pylist(), column_digests(rows), strict=True):
+                    yield {"id": uri, "columns": columns}
+        for wanted, _ in made.failures:
+            yield {"id": wanted.uri}
