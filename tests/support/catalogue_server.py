@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -45,7 +46,14 @@ class Server:
         command = [str(COMMAND), "--host", "127.0.0.1", "--port", str(self.port), "--storage-path",
                    str(self.folder / "data"), "--sync-on-commit", *self.options]  # fmt: skip
         with open(self.folder / "log.txt", "ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder)
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.folder,
+                preexec_fn=_die_with_parent,
+            )
         self._wait()
         return self
 
@@ -71,6 +79,12 @@ class Server:
         path.write_text(uri or self.uri)
         path.chmod(0o600)
         return str(path)
+
+
+def _die_with_parent() -> None:
+    """Linux: a test run that is killed takes its server along (prctl(2), PR_SET_PDEATHSIG; it survives exec)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def started(folder: Path, *options: str) -> Server:

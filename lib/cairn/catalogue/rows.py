@@ -106,20 +106,41 @@ def own_rows(found: Sequence[tuple[Wanted, Mapping[str, bytes]]], run: str) -> M
     made, good = Made(), []
     for wanted, blocks in found:
         try:
-            columns = bson.decode(blocks[layout.INSTANCE], PLAIN)
-            elements = bson.decode(blocks[layout.DICOM], PLAIN)
-            columns |= {"uri": wanted.uri, "content_version": wanted.content_version, "run": run}
-            value, metadata = from_document(elements)
-            columns[layout.HEADER] = {"value": value, "metadata": metadata}
-            _instance([columns])  # a wrong value must not take others along
-            good.append((wanted, columns, write(elements_of(elements))))
+            good.append((wanted, *_decoded(wanted, blocks, run)))
         except (*_WRONG, bson.errors.BSONError):
             made.failures.append((wanted, "CATALOGUE_DOCUMENT"))
+    try:
+        instances = _instance([columns for _, columns, _ in good])
+    except _WRONG:  # one wrong value must not take others along: look at each
+        sound = [_is_sound(columns) for _, columns, _ in good]
+        made.failures += [
+            (one[0], "CATALOGUE_DOCUMENT") for one, is_sound in zip(good, sound, strict=True) if not is_sound
+        ]
+        good = [one for one, is_sound in zip(good, sound, strict=True) if is_sound]
+        instances = _instance([columns for _, columns, _ in good])
     if good:
-        made.tables.append((INSTANCE.name, _instance([columns for _, columns, _ in good])))
         syntaxes = [columns.get("transfer_syntax_uid") for _, columns, _ in good]
-        made.tables.append((HEADER_BLOB.name, _blobs([(w, b) for w, _, b in good], syntaxes, run)))
+        blobs = _blobs([(wanted, header) for wanted, _, header in good], syntaxes, run)
+        made.tables += [(INSTANCE.name, instances), (HEADER_BLOB.name, blobs)]
     return made
+
+
+def _decoded(wanted: Wanted, blocks: Mapping[str, bytes], run: str) -> tuple[dict[str, Any], Written]:
+    """Return the columns that a document states, and its header's bytes."""
+    columns = bson.decode(blocks[layout.INSTANCE], PLAIN)
+    elements = bson.decode(blocks[layout.DICOM], PLAIN)
+    columns |= {"uri": wanted.uri, "content_version": wanted.content_version, "run": run}
+    value, metadata = from_document(elements)
+    columns[layout.HEADER] = {"value": value, "metadata": metadata}
+    return columns, write(elements_of(elements))
+
+
+def _is_sound(columns: Mapping[str, Any]) -> bool:
+    try:
+        _instance([columns])
+    except _WRONG:
+        return False
+    return True
 
 
 def _instance(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
