@@ -173,6 +173,7 @@ def main() -> int:
     parser.add_argument("--uri-file", default="", help="of another server")
     parser.add_argument("--no-sync", action="store_true", help="the server need not write before it answers")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is ended too
     with_jars()
     with tempfile.TemporaryDirectory() as name:
         folder, process = Path(name), None
