@@ -123,6 +123,39 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The file gives an attribute a VR that its column cannot hold; the column is NULL.", "The value is in header."
     ),
     "PARSED_BY_PYDICOM": Condition("The kernel left this header to pydicom.", "Nothing to do."),
+    "CATALOGUE_DOCUMENT": Condition(
+        "The catalogue's document is not of a layout that Cairn reads: no path, or a block of another kind.",
+        "Look at the document by its id; correct or delete it.",
+    ),
+    "CATALOGUE_LAYOUT": Condition(
+        "The catalogue's document was written by a newer Cairn.", "Pull with that release, or push the entry anew."
+    ),
+    "CATALOGUE_PARTS_MISSING": Condition(
+        "Pieces of a large document are missing from the catalogue or damaged.", "Push the entry anew."
+    ),
+    "CATALOGUE_GONE": Condition(
+        "The catalogue's document was deleted while the catalogue was read.",
+        "Nothing to do; the next pull looks again.",
+    ),
+    "CATALOGUE_DUPLICATE": Condition(
+        "Several documents of the catalogue name one entry; the one that was inserted last counts.",
+        "Delete the others.",
+    ),
+    "CATALOGUE_NOT_IN_ARCHIVE": Condition(
+        "The catalogue names an entry that the inventory does not have.",
+        "Check catalogue.archive_root, or run inventory over that part of the archive; the next pull tries again.",
+    ),
+    "CATALOGUE_ENTRY_CHANGED": Condition(
+        "The entry in the archive is not the one that the catalogue describes.", "Run headers; it reads the entry."
+    ),
+    "CATALOGUE_ELEMENT": Condition(
+        "An element of a catalogue's document has a name or value that DICOM does not have; it was left out.",
+        "Read the entry by headers if the element matters.",
+    ),
+    "CATALOGUE_CHARSET": Condition(
+        "Text of a catalogue's document does not fit the character set that it declares; UTF-8 was declared instead.",
+        "Nothing to do.",
+    ),
     "DEID_DOCUMENT": Condition(
         "The entry holds an encapsulated document, which no rule admits; de-identification withholds it.",
         "Admit its media type in the profile, with a reason, if documents of that kind hold no identifiers.",
@@ -622,6 +655,42 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Version {number} of cohort {cohort} made anew has other members than the frozen list.",
         "Use the frozen list, and send the cohort's name and the run id to the developers.",
         EXIT_GATE,
+    ),
+    "CATALOGUE_UNSET": Condition(
+        "No catalogue is set.",
+        "Put the MongoDB URI into a file of mode 0600 and name it in catalogue.uri_file, or export {variable}.",
+        EXIT_USAGE,
+    ),
+    "CATALOGUE_SECRET_UNSAFE": Condition(
+        "The file {path} with the catalogue's URI is not safe: {why}.", "Make it readable, with chmod 600.", EXIT_USAGE
+    ),
+    "CATALOGUE_OPTIONS": Condition(
+        "The driver refuses the catalogue's URI or options ({kind}).",
+        "Correct the URI and catalogue.options; files that options name must exist.",
+        EXIT_USAGE,
+    ),
+    "CATALOGUE_ROOT_UNSET": Condition(
+        "The catalogue holds documents with relative paths, and nothing says what they are relative to.",
+        "Set catalogue.archive_root to the URI that inventory was given.",
+        EXIT_USAGE,
+    ),
+    "CATALOGUE_OF_ANOTHER": Condition(
+        "The catalogue {database} mirrors {table} of another warehouse, or of this one before the table was made anew.",
+        "Name another database (catalogue.database), or let this warehouse take its place: push --take-over.",
+        EXIT_USAGE,
+    ),
+    "CATALOGUE_DRIVER_MISSING": Condition(
+        "The MongoDB driver is not in the environment.", "Set CAIRN_EXTRAS=mongo and run again.", EXIT_ENVIRONMENT
+    ),
+    "CATALOGUE_UNREACHABLE": Condition(
+        "The catalogue's server does not answer ({kind}).",
+        "Check that it runs, the URI, network and TLS options; run again, what was written stays.",
+        EXIT_ENVIRONMENT,
+    ),
+    "CATALOGUE_REFUSED": Condition(
+        "The catalogue's server refuses a command (code {number}).",
+        "Codes 13 and 18: check user, password and roles; others: see the server's log. What was written stays.",
+        EXIT_ENVIRONMENT,
     ),
     "OUTPUT_INSIDE": Condition(
         "{path} would lie in the folder that is verified, and become a part of what leaves.",

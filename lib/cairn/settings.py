@@ -184,6 +184,41 @@ class Maintain(Section):
     ledger_days: float = Field(default=730, gt=0, description="How long runs stay in `run` and `run_batch`.")
 
 
+class Catalogue(Section):
+    """The MongoDB catalogue. Its URI is a secret: it stands in a file or in `CAIRN_MONGODB_URI`, never here."""
+
+    uri_file: str = Field(
+        default="", description="File with the URI, mode 0600, the same on every machine; empty: `CAIRN_MONGODB_URI`."
+    )
+    database: str = Field(default="cairn", min_length=1, description="Name of the database.")
+    options: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further options of the driver by their own names: `tls`, `tlsCAFile`, `tlsCertificateKeyFile`, "
+        "`authSource`, `authMechanism`, `replicaSet`, `compressors` …",
+    )
+    archive_root: str = Field(
+        default="",
+        description="URI that paths in the Scottish service's documents are relative to; needed to pull them.",
+    )
+    documents_per_write: int = Field(default=500, ge=1, description="Documents of one bulk write, at most.")
+    bytes_per_write: int = Field(default=16 * MIB, ge=KIB, description="Bytes of one bulk write, about.")
+    documents_per_read: int = Field(default=500, ge=1, description="Documents that a worker fetches at a time.")
+    documents_per_task: int = Field(default=50_000, ge=1, description="Documents that one task writes or reads, about.")
+    document_limit_bytes: int = Field(
+        default=0, ge=0, description="Larger documents are kept in pieces; 0: the server's own limit (16 MiB)."
+    )
+    tries: int = Field(default=5, ge=1, description="How often a write or read is tried while the server is away.")
+    timeout_seconds: float = Field(default=30, gt=0, description="Longest wait for a server that can be written to.")
+
+    @field_validator("options")
+    @classmethod
+    def _no_secrets(cls, options: dict[str, str]) -> dict[str, str]:
+        for name in options:
+            if any(word in name.lower() for word in (*SECRET_WORDS, "username")):
+                raise ValueError("secrets stand in the URI, never in settings")
+        return options
+
+
 class Settings(Section):
     """All settings of all jobs."""
 
@@ -197,6 +232,7 @@ class Settings(Section):
     keys: Keys = Keys()
     deid: Deid = Deid()
     maintain: Maintain = Maintain()
+    catalogue: Catalogue = Catalogue()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
+from cairn.catalogue.connection import has_driver
 from cairn.deid.keys import SIGNING, SITE, key_path, make_key
 from cairn.extract import project as projects
 from cairn.pipelines import cohort_definition as definitions
@@ -121,6 +123,15 @@ def deliveries(job: Job, terms: Terms, conf: Path) -> list[str]:
     return [*told, "Released to:", *folders]
 
 
+def catalogue(job: Job, home: Path) -> list[str]:
+    """Mirror the tables into a catalogue where there is a driver for it; return what happened in words."""
+    if not has_driver():
+        return ["No catalogue in MongoDB: CAIRN_EXTRAS=mongo adds the driver."]
+    from cairn.pipelines.catalogue_demo import catalogue_lines
+
+    return catalogue_lines(job, home, os.environ)
+
+
 def demo_keys(folder: Path, conf: Path) -> None:
     """Make the keys that the demo's extracts need, unless they are there."""
     for name in (SIGNING, *(path.stem for path in (conf / "projects").glob("*.yaml"))):
@@ -165,5 +176,6 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int, conf: Path
         print("\n" + "\n".join(cohort_lines(job.store, conf)))
         demo_keys(Path(terms.keys), conf)
         print("\n" + "\n".join(deliveries(job, terms, conf)))
+        print("\n" + "\n".join(catalogue(job, home)))
     print(f"\nAsk more: ./spark-submit.sh sql --warehouse {settings.warehouse.root}")
     return done

@@ -75,6 +75,11 @@ def table_version(spark: SparkSession, uri: str) -> int:
     return int(_snapshot(spark, uri).version())
 
 
+def table_id(spark: SparkSession, uri: str) -> str:
+    """Return the id that Delta gave to a table when it was made; a table made anew has another one."""
+    return str(_snapshot(spark, uri).metadata().id())
+
+
 def table_property(spark: SparkSession, uri: str, name: str) -> str | None:
     """Return a property of a table, or None when it is not set."""
     found = _snapshot(spark, uri).metadata().configuration().get(name)

@@ -142,6 +142,10 @@ class Store:
             return None
         return delta_log.table_version(self.spark, self.location(contract))
 
+    def table_id(self, contract: Contract) -> str:
+        """Return the id of an existing table: the same for all of its versions, another one when it is made anew."""
+        return delta_log.table_id(self.spark, self.location(contract))
+
     def append(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Append rows.
 

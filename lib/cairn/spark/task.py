@@ -105,7 +105,7 @@ class Task:
         except CairnError:
             raise
         except Exception as fault:  # noqa: BLE001 - the boundary to Spark's log: nothing with a value may pass
-            raise TaskFault(_told(fault)) from None
+            raise TaskFault(told(fault)) from None
         counts = json.dumps(output.counts)
         last = {"entries": reader.rows, "counts": counts, "cpu_seconds": _cpu_seconds() - started}
         return pa.RecordBatch.from_pylist([*adds, last], schema=RESULT)
@@ -178,7 +178,7 @@ class _Output:
         self._adds.append({"table": table, "add": add, "rows": writer.rows})
 
 
-def _told(fault: BaseException) -> str:
+def told(fault: BaseException) -> str:
     """Return type and places of a fault: a message could hold a path or a value, a frame cannot."""
     frames = traceback.extract_tb(fault.__traceback__)[-6:]
     places = " < ".join(

@@ -1,0 +1,1 @@
+"""The MongoDB catalogue of the identifiable zone: documents, writing, reading, comparing. No Spark in here."""

@@ -1,0 +1,45 @@
+"""The catalogue's command line: what it refuses, before any session is opened."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "jobs" / "catalogue.py"), *words]
+    variables = {"PYTHONPATH": str(ROOT / "lib"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("pusch",), "BAD_ARGUMENTS"),
+        (("diff", "--take-over"), "diff takes no --take-over; push may"),
+        (("push", "--archive-root", "file:///a"), "push takes no --archive-root; pull may"),
+        (("push", "--set", "catalogue.databse=x"), "catalogue.database"),
+        (("push", "--set", "catalogue.options.password=geheim"), "secrets stand in the URI"),
+    ],
+)
+def test_wrong_requests_end_with_a_sentence(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    done = run(tmp_path, *words)
+    assert done.returncode == 2
+    assert told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_the_driver_the_job_says_which_extra_is_missing(tmp_path: Path) -> None:
+    blocker = tmp_path / "sitecustomize.py"  # an environment without the extra
+    blocker.write_text(
+        "import importlib.util\nreal = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'pymongo' else real(name, *more)\n"
+    )
+    assert importlib.util.find_spec("pymongo") is not None
+    done = run(tmp_path, "push", PYTHONPATH=f"{tmp_path}:{ROOT / 'lib'}")
+    assert (done.returncode, "CAIRN_EXTRAS=mongo" in done.stderr) == (4, True), done.stderr
