@@ -22,7 +22,7 @@ from cairn.errors import CairnError
 from cairn.spark import delta_log
 from cairn.spark.beside import FOLDER, BesideStore
 from cairn.spark.delta_log import Token
-from cairn.spark.feed import write_changes
+from cairn.spark.feed import UNTOLD, write_changes
 from cairn.spark.ledger import Run, note_done
 from cairn.spark.liveness import StageLock
 from cairn.spark.storage import Folder
@@ -196,6 +196,7 @@ def carry_out(store: Store, exchange: Exchange, run: Run) -> Exchange:
             told, count = write_changes(contract, store.folder(contract), f"{exchange.id}-{exchange.kind}", old, new)
             exchange.feed[contract.full_name], exchange.changed[contract.full_name] = told, count
             _write(store, JOURNAL, exchange)
+    tables = [contract for contract in tables if _is_needed(exchange, contract)]
     for contract in tables:
         source.bring(contract)
     try:
@@ -211,6 +212,15 @@ def carry_out(store: Store, exchange: Exchange, run: Run) -> Exchange:
     folder(store).remove(JOURNAL)
     source.remove()
     return exchange
+
+
+def _is_needed(exchange: Exchange, contract: Contract) -> bool:
+    """Whether a table says anything else afterwards; if not, its version of before belongs to the set."""
+    told = {column.name for column in contract.columns}
+    if exchange.changed[contract.full_name] or told & set(UNTOLD):
+        return True
+    exchange.after[contract.full_name] = exchange.before[contract.full_name]
+    return False
 
 
 def _commit(store: Store, exchange: Exchange, contract: Contract, adds: Sequence[str]) -> None:
