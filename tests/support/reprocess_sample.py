@@ -1,4 +1,4 @@
-"""A small warehouse to reprocess, made once and copied for each test; and a parser that reads some headers otherwise."""
+"""A small warehouse to reprocess, made once and copied for each test; and a parser that reads headers otherwise."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import io
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import functions as F
 from spark_support import forget, made_settings
 
 from cairn.deid.keys import make_key
-from cairn.pipelines import reprocess, reprocess_build
+from cairn.pipelines import reprocess, reprocess_build, reprocess_selected
 from cairn.pipelines.archive_to_tables import account
 from cairn.pipelines.deidentify import deidentify
-from cairn.pipelines.header_rows import parser_version
+from cairn.pipelines.entry_rows import failed_rows
+from cairn.pipelines.header_rows import KeptHeader, parser_version
+from cairn.pipelines.header_task import STAGE
 from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job
@@ -29,7 +32,9 @@ from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.synthetic.archive import synthesise
 from cairn.tables.instance import INSTANCE
+from cairn.tables.quarantine import QUARANTINE
 
+ENTRY = ["uri", "content_version", "size"]
 OTHER = "2-other"
 MARK = "READ OTHERWISE"
 
@@ -53,19 +58,33 @@ def job_on(spark, root: Path) -> Job:  # type: ignore[no-untyped-def]
 
 
 def make_zone(spark, root: Path) -> Path:  # type: ignore[no-untyped-def]
-    """Make a small archive with all pitfalls, its tables up to the de-identified ones, and take the archive away."""
+    """Make a small archive with all pitfalls and its identifiable tables, and take the archive away."""
     synthesise(root / "out", scale=0.01, seed=3)
     for name in ("keys", "other keys"):
         (root / name).mkdir(mode=0o700)
         make_key(root / name)
     job = job_on(spark, root)
-    take_inventory(job.store, job.run("inventory"), job.folder("inventory"), job.stream, [str(root / "out" / "archive")])
+    take_inventory(
+        job.store, job.run("inventory"), job.folder("inventory"), job.stream, [str(root / "out" / "archive")]
+    )
     read_headers(job.store, job.run("headers"), job.folder("headers"), job.stream)
     run_series(job.store, job.run("series"))
-    deidentify(job.store, job.run("deidentify"), job.folder("deidentify"), job.stream, site_terms(job.store.settings))
     assert account(job.store).adds_up
     shutil.rmtree(root / "out")
     return root
+
+
+def cross(job: Job, keys: str = "") -> None:
+    """Bring the de-identified zone up to date, under other keys when they are named."""
+    settings = with_keys(job, keys).store.settings if keys else job.store.settings
+    deidentify(job.store, job.run("deidentify"), job.folder("deidentify"), job.stream, site_terms(settings))
+
+
+def with_keys(job: Job, keys: str) -> Job:
+    """Return the job under other keys."""
+    tree = job.store.settings.model_dump()
+    tree["keys"]["directory"] = str(Path(tree["keys"]["directory"]).parent / keys)
+    return replace(job, store=Store(job.store.spark, Settings.model_validate(tree)))
 
 
 def copied(spark, zone: Path, root: Path) -> Job:  # type: ignore[no-untyped-def]
@@ -84,7 +103,15 @@ class OtherWork:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         for name, rows in self.work(batches):
-            yield name, otherwise(rows) if name == INSTANCE.name else rows
+            if name != INSTANCE.name:
+                yield name, rows
+                continue
+            lost = pc.is_in(rows["uri"], pa.array(self.given_up, pa.string()))
+            yield name, otherwise(rows.filter(pc.invert(lost)))
+            failed = rows.filter(lost).select(["uri", "content_version", "file_size"]).rename_columns(ENTRY)
+            if failed.num_rows:
+                entries = [KeptHeader(*row.values(), 0, None, b"", ()) for row in failed.to_pylist()]
+                yield QUARANTINE.name, failed_rows([(one, "HEADER_CORRUPT") for one in entries], STAGE, self.work.run)
 
 
 def otherwise(rows: pa.Table) -> pa.Table:
@@ -97,17 +124,19 @@ def otherwise(rows: pa.Table) -> pa.Table:
     return rows.cast(INSTANCE.arrow_schema)
 
 
-def with_other_parser(patch) -> None:  # type: ignore[no-untyped-def]
-    """Have `reprocess` run under the other parser."""
-    patch.setattr(reprocess_build, "BlobWork", lambda *arguments: OtherWork(BlobWork(*arguments)))
-    for module in (reprocess, reprocess.Selection.__module__):
-        patch.setattr(f"{module if isinstance(module, str) else module.__name__}.parser_version", lambda: OTHER)
+def with_other_parser(patch, given_up: tuple[str, ...] = ()) -> None:  # type: ignore[no-untyped-def]
+    """Have `reprocess` run under the other parser, which gives up the entries that are named."""
+
+    def work(*arguments):  # type: ignore[no-untyped-def]
+        return OtherWork(BlobWork(*arguments), given_up)
+
+    patch.setattr(reprocess_build, "BlobWork", work)
+    for module in (reprocess, reprocess_selected):
+        patch.setattr(module, "parser_version", lambda: OTHER)
     assert parser_version() != OTHER
 
 
 def rows_of(frame, *without: str) -> set[str]:  # type: ignore[no-untyped-def]
     """Return the rows of a frame as JSON."""
-    from pyspark.sql import functions as F
-
     names = [name for name in frame.columns if name not in without]
     return {row[0] for row in frame.select(F.to_json(F.struct(*names))).collect()}

@@ -126,9 +126,7 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
         return _brought_up_to_date(store, run, scratch, stream, terms, version)
 
 
-def _brought_up_to_date(
-    store: Store, run: Run, scratch: Folder, stream: TextIO, terms: Terms, version: str
-) -> Crossed:
+def _brought_up_to_date(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: Terms, version: str) -> Crossed:
     store.ensure(INSTANCE, CROSSING, QUARANTINE, *TWINS)
     forget_other_versions(store, version)
     forget_lost(store, terms)

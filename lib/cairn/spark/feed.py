@@ -60,14 +60,14 @@ def write_changes(contract: Contract, root: Folder, name: str, old: DataFrame, n
 def differing_keys(contract: Contract, old: DataFrame, new: DataFrame) -> DataFrame:
     """Return the keys of rows that are in one state only, or differ, with whether they are in each."""
     key = list(contract.key)
-    before = old.select(*key, _digest(contract).alias("_old"), F.lit(True).alias(BEFORE))
-    after = new.select(*key, _digest(contract).alias("_new"), F.lit(True).alias(AFTER))
+    before = old.select(*key, row_digest(contract).alias("_old"), F.lit(True).alias(BEFORE))
+    after = new.select(*key, row_digest(contract).alias("_new"), F.lit(True).alias(AFTER))
     both = before.join(after, key, "full_outer").where(~F.col("_old").eqNullSafe(F.col("_new")))
     here = (F.coalesce(name, F.lit(False)).alias(name) for name in (BEFORE, AFTER))
     return both.select(*key, *here)
 
 
-def _digest(contract: Contract) -> Column:
+def row_digest(contract: Contract) -> Column:
     """Return 64 bits over all that a row says; of two rows of one key, so that chance does not add up over a table."""
     told = [column for column in contract.columns if column.name not in (*contract.key, *UNTOLD)]
     # xxhash64 skips NULLs: (1, NULL) and (NULL, 1) would be one without the map of what is there.

@@ -20,7 +20,7 @@ from typing import TextIO
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cairn.errors import CONDITIONS, CairnError
@@ -261,6 +261,29 @@ class _Batches:
         table = pa.Table.from_pylist([row], schema=RUN_BATCH.arrow_schema)
         folder = self._store.folder(RUN_BATCH)
         return write_file(RUN_BATCH, table, folder, file_name(self._run.id, number, 0, 0, 0), int(now * 1000))
+
+
+def measured_rows(spark: SparkSession, task: Task) -> dict[str, float]:
+    """Run a task's work without committing any of it, to see what it costs.
+
+    Returns
+    -------
+    dict
+        ``entries``, ``cpu`` (seconds of the workers), ``bytes`` (of the files that they wrote).
+
+    Raises
+    ------
+    CairnError
+        STAGE_FAILED, or what the work raised.
+    """
+    frame = spark.range(0, len(task.files), 1, len(task.files)).mapInArrow(_runner(task), RESULT_SQL)
+    try:
+        rows = frame.collect()
+    except (Py4JJavaError, PySparkException) as fault:
+        raise as_cairn_error(str(fault), "sample") from None
+    size = sum(json.loads(row["add"])["add"]["size"] for row in rows if row["add"])
+    cpu = sum(row["cpu_seconds"] or 0.0 for row in rows)
+    return {"entries": sum(row["entries"] or 0 for row in rows), "cpu": cpu, "bytes": size}
 
 
 def _runner(task: Task) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -290,9 +290,7 @@ class _Source:
 
     def files(self, contract: Contract) -> list[str]:
         where = self._beside or self._store
-        return delta_log.files(
-            where.spark, where.location(contract), self._exchange.source[contract.full_name]
-        )
+        return delta_log.files(where.spark, where.location(contract), self._exchange.source[contract.full_name])
 
     def bring(self, contract: Contract) -> None:
         """Have the files lie in the live table's folder."""
