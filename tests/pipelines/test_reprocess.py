@@ -6,6 +6,7 @@ One zone is made, without its archive at once, and copied for each test.
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
@@ -15,6 +16,7 @@ from cairn.errors import CairnError
 from cairn.pipelines import reprocess_build
 from cairn.pipelines.header_rows import parser_version
 from cairn.pipelines.reprocess import Request, discard, opened_set, roll_back, run_reprocess, status, swap_in
+from cairn.pipelines.reprocess_plan import estimate
 from cairn.pipelines.reprocess_selected import Selection
 from cairn.pipelines.series import run_series
 from cairn.spark import intents, swap
@@ -255,6 +257,21 @@ def primaries(store):
     """How many primary entries SOPInstanceUIDs have that are present."""
     rows = store.read(INSTANCE).where("sop_instance_uid IS NOT NULL").groupBy("sop_instance_uid")
     return {row[0] for row in rows.agg(F.count_if("is_primary").alias("n")).select("n").distinct().collect()}
+
+
+def test_a_plan_measures_a_sample_and_changes_nothing(job):
+    store = job.store
+    versions = [store.version(table) for table in TABLES]
+    found = estimate(job, Request(Selection(modalities=("CT",))))
+    ct = store.read(INSTANCE).where("modality = 'CT'").count()
+    assert [(step.name, step.rows) for step in found.steps] == [("parse", ct), ("series", ct)]
+    parse = found.steps[0]
+    assert 0 < parse.sampled <= ct and parse.cpu > 0 and parse.written > 100
+    assert 0 < found.read < sum(size.stat().st_size for size in Path(store.folder(HEADER_BLOB).path).glob("*.parquet"))
+    assert found.core_hours >= parse.rows * parse.cpu / 3600 and found.counts()["cores"] == found.cores
+    assert f"{ct:,} rows" in found.lines()[1]
+    assert [store.version(table) for table in TABLES] == versions
+    assert opened_set(store) is None
 
 
 def test_a_set_beside_refuses_to_write_live_tables(job):

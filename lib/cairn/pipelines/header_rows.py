@@ -1,7 +1,7 @@
 """From the bytes of headers to rows of `instance`: the one way, whether they were just read or kept in `header_blob`.
 
-No Spark in here. `parser_version` names what decides beside the bytes what a row says: the release of the parser, and the
-columns with the paths that they are taken from.
+No Spark in here. `parser_version` names what decides, beside the bytes, what a row says: the release of the parser and
+the columns with the paths that they are taken from.
 """
 
 from __future__ import annotations

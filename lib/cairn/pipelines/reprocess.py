@@ -338,7 +338,7 @@ def status(store: Store) -> list[str]:
     lines = []
     if under_way:
         lines.append(f"{under_way.kind} of {under_way.id} was begun and not finished; the next job finishes it")
-    if opened:
+    elif opened:  # while it is swapped its files are on their way
         lines.append(_open_told(store, opened))
     if last:
         done = "swapped in" if last.kind == swap.SWAP else "rolled back"
