@@ -386,6 +386,31 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "or serve on 127.0.0.1 behind a tunnel.",
         EXIT_USAGE,
     ),
+    "TABLE_MOVED": Condition(
+        "Another writer changed {table} since it was looked at, so it was not exchanged.",
+        "Run reprocess swap again when nothing else writes the table.",
+    ),
+    "REPROCESS_CLOSED": Condition(
+        "The tables beside the live ones do not pass: {told}.",
+        "Nothing was swapped. Correct the cause, then reprocess run --anew; reprocess status tells what there is.",
+        EXIT_GATE,
+    ),
+    "REPROCESS_NONE": Condition("There is nothing to {action}.", "{nearest} Run reprocess status.", EXIT_USAGE),
+    "REPROCESS_OPEN": Condition(
+        "Another reprocess is open: {told}.",
+        "Run it to its end with the same options, or give it up by reprocess discard.",
+        EXIT_USAGE,
+    ),
+    "REPROCESS_OTHER_CODE": Condition(
+        "The tables beside the live ones were begun by another version of the code.",
+        "Run reprocess run --anew, or go on with that version.",
+        EXIT_USAGE,
+    ),
+    "ROLLBACK_GONE": Condition(
+        "Files of {table} as it was before the swap are gone.",
+        "VACUUM removes them after its retention; run reprocess with the earlier code instead.",
+        EXIT_USAGE,
+    ),
     "SQL_WRITES": Condition(
         "The SQL shell only reads; {kind} would write.",
         "Tables are written by jobs; keep results in a notebook.",

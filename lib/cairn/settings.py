@@ -135,6 +135,23 @@ class Stage(Section):
         default=64 * MIB, ge=64 * KIB, description="Uncompressed bytes of one row group, about."
     )
     progress_seconds: float = Field(default=5, gt=0, description="Time between two progress lines.")
+    pause_seconds: float = Field(default=0, ge=0, description="Pause between two batches, to leave others the machine.")
+
+
+class Reprocess(Section):
+    """The full run from the kept headers, and how much of the machine it may take."""
+
+    entries_per_batch: int = Field(default=1_000_000, ge=1, description="Entries between two commits.")
+    cores: int = Field(default=0, ge=0, description="Tasks of a batch at most, so cores at a time; 0: all cores.")
+    pause_seconds: float = Field(default=0, ge=0, description="Pause between two batches.")
+    sample_rows: int = Field(default=2_000, ge=100, description="Headers that `reprocess plan` measures.")
+    most_lost: float = Field(
+        default=0.0001,
+        ge=0,
+        le=1,
+        description="The swap is refused when a larger share of what was readable before is not any more.",
+    )
+    verify: bool = Field(default=True, description="Search the new de-identified zone for identifiers before the swap.")
 
 
 class Spark(Section):
@@ -233,6 +250,7 @@ class Settings(Section):
     deid: Deid = Deid()
     maintain: Maintain = Maintain()
     catalogue: Catalogue = Catalogue()
+    reprocess: Reprocess = Reprocess()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.

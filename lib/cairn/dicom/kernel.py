@@ -37,6 +37,9 @@ _USES_CHARSET = np.array([code in tk.CHARSET_CODES for code in range(256)], bool
 # Their own parsers tell of what such values should not hold; a second finding would say the same.
 _NUMBERS_AND_TIMES = np.isin(np.arange(256), [VR[vr] for vr in ("DS", "IS", "DA", "DT", "TM")])
 _VARIANT_LIMIT = 16 << 20
+PARSER_RELEASE = 1
+"""Rises with every change after which the same bytes give another row; `reprocess` then finds the rows of older ones."""
+
 _MEDIA_STORAGE_CLASS_TAG = 0x00020002
 _DIRECTORY_CLASS = b"1.2.840.10008.1.3.10"
 

@@ -19,7 +19,7 @@ from cairn.pipelines.deidentify_records import cross_records, local_key, number_
 from cairn.pipelines.deidentify_task import CROSSED, OPTED_OUT, STAGE, DeidentifyWork, Terms
 from cairn.pipelines.deidentify_twins import OF_PIXELS, refresh_twins
 from cairn.spark.ledger import Run
-from cairn.spark.stage import Stage, forget_entries, run_stage
+from cairn.spark.stage import Stage, forget_entries, run_stage, stage_lock
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
 from cairn.spark.udfs import uid_udf
@@ -47,6 +47,9 @@ TWINS = (
     DEIDENTIFIED_SERIES,
     DEIDENTIFIED_STUDY,
 )
+ZONE = "deidentified-zone"
+"""Name of the lock that whoever writes the zone holds: `deidentify`, and the swap of `reprocess`."""
+
 BY_INSTANCE = (DEIDENTIFIED_INSTANCE, REPORT_TEXT, *OF_PIXELS.values())
 
 
@@ -115,10 +118,16 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
         :func:`cairn.deid.keys.read_key`, and as :func:`cairn.spark.stage.run_stage`.
     """
     version = terms.version()  # reads the keys: nothing begins without them
+    store.read(INSTANCE)
     refuse_unknown_columns(store)
     terms = with_register(store, terms)
     ensure_compiled(stream)
-    store.ensure(CROSSING, QUARANTINE, *TWINS)
+    with stage_lock(store, ZONE, run):
+        return _brought_up_to_date(store, run, scratch, stream, terms, version)
+
+
+def _brought_up_to_date(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: Terms, version: str) -> Crossed:
+    store.ensure(INSTANCE, CROSSING, QUARANTINE, *TWINS)
     forget_other_versions(store, version)
     forget_lost(store, terms)
     stage = Stage(
@@ -153,7 +162,7 @@ def primary_headers(store: Store) -> DataFrame:
 
     ``person`` is whom the PatientID leads to where that is a replaced or local number, else NULL.
     """
-    columns = ("uri", "content_version", "sop_instance_uid", "sop_class_uid", "person")
+    columns = ("uri", "content_version", "sop_instance_uid", "sop_class_uid", "parser_version", "person")
     kept = store.read(HEADER_BLOB).select("uri", "content_version", "header", "holes", "file_size", "header_sha256")
     equal = Window.partitionBy("header_sha256").orderBy("uri")
     joined = linked(store).select(*columns).join(kept, ["uri", "content_version"])
@@ -174,13 +183,25 @@ def linked(store: Store) -> DataFrame:
 
 
 def settled(store: Store, terms: Terms) -> DataFrame:
-    """Return what was decided under these terms: of whom it is still, and whether they are still in or out."""
+    """Return what was decided under these terms: of whom it is still, and whether they are still in or out.
+
+    What the parser reads differently since then is decided anew.
+    """
     out = opted_out(store, terms).withColumn("_out", F.lit(True))
     decided = store.read(CROSSING).join(F.broadcast(out), "person", "left")
     decided = decided.where(F.coalesce("_out", F.lit(False)) == (F.col("outcome") == OPTED_OUT))
     if store.exists(PERSON_ALIAS):
         decided = decided.join(of_somebody_else(store), "uri", "left_anti")
+    if have_several_parsers(store):
+        parsed = store.read(INSTANCE).select("uri", F.col("parser_version").alias("_parser_version"))
+        decided = decided.join(parsed, "uri").where(F.col("parser_version").eqNullSafe(F.col("_parser_version")))
     return decided.select("uri", "content_version")
+
+
+def have_several_parsers(store: Store) -> bool:
+    """Whether rows of `instance` and of `crossing` tell of more than one version of the parser."""
+    told = store.read(INSTANCE).select("parser_version").unionByName(store.read(CROSSING).select("parser_version"))
+    return len(told.distinct().limit(2).collect()) > 1
 
 
 def of_somebody_else(store: Store) -> DataFrame:

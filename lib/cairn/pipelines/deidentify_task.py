@@ -26,7 +26,7 @@ from cairn.deid.rules import RuleSet
 from cairn.dicom.kernel import Hole, ParsedBatch
 from cairn.errors import CONDITIONS, CairnError
 from cairn.pipelines.entry_rows import table_of
-from cairn.pipelines.header_task import header_kernel
+from cairn.pipelines.header_rows import header_kernel, holes_in_header
 from cairn.settings import Headers
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, REPORT_TEXT
@@ -207,6 +207,7 @@ class DeidentifyWork:
                 "outcome": outcome,
                 "code": code,
                 "version": self.version,
+                "parser_version": row["parser_version"],
                 "run": self.run,
             }
             for row, outcome, code, made in entries
@@ -259,15 +260,6 @@ def filled(header: bytes, holes: Sequence[Hole]) -> bytes:
         parts += [header[at : hole.offset], bytes(hole.length)]
         at = hole.offset
     return b"".join([*parts, header[at:]]) if parts else header
-
-
-def holes_in_header(holes: Sequence[Row]) -> list[Hole]:
-    """Return the holes of a `header_blob` row as the kernel wants them: by their offset in the kept bytes."""
-    made, left_out = [], 0
-    for hole in holes:
-        made.append(Hole(hole["offset"] - left_out, hole["length"], bytes.fromhex(hole["sha256"])))
-        left_out += hole["length"]
-    return made
 
 
 def _instances(batch: ParsedBatch, crossed: Sequence[tuple[Row, Kept, bytes]]) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -10,6 +11,22 @@ from cairn.archive.entry import EntryAddress
 from cairn.errors import CONDITIONS
 from cairn.tables.contract import Contract
 from cairn.tables.quarantine import QUARANTINE
+
+
+class Entry(Protocol):
+    """What a row of quarantine says of an entry."""
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+
+    @property
+    def content_version(self) -> str:
+        """Version of its content."""
+
+    @property
+    def size(self) -> int | None:
+        """Its size, bytes."""
 
 
 def addresses(batches: Iterable[pa.RecordBatch]) -> Iterator[list[EntryAddress]]:
@@ -28,13 +45,13 @@ def table_of(contract: Contract, columns: Mapping[str, pa.Array]) -> pa.Table:
 
 
 def failed_rows(
-    failed: Sequence[tuple[EntryAddress, str]], stage: str, run: str, algorithm_version: str | None = None
+    failed: Sequence[tuple[Entry, str]], stage: str, run: str, algorithm_version: str | None = None
 ) -> pa.Table:
     """Return one row of `quarantine` per entry that failed; its detail is what to do about it.
 
     Parameters
     ----------
-    failed : sequence of (EntryAddress, str)
+    failed : sequence of (Entry, str)
         Entries and their codes.
     stage : str
         The stage that gave up.

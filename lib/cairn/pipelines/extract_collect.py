@@ -17,7 +17,7 @@ from cairn.errors import CairnError, EntryError
 from cairn.extract.layout import IMAGES
 from cairn.pipelines.extract_task import DELIVERED
 from cairn.pipelines.folder import silence_pydicom
-from cairn.pipelines.header_task import header_kernel
+from cairn.pipelines.header_rows import header_kernel
 from cairn.pixels.source import BytesEntry
 from cairn.settings import Headers
 from cairn.spark.storage import Folder

@@ -8,17 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-import numpy as np
 import pyarrow as pa
 
 from cairn.archive.entry import EntryAddress
 from cairn.archive.reader import read_entries
-from cairn.dicom.kernel import HeaderKernel, KernelLimits
 from cairn.dicom.reading import HeaderBytes, HeaderReader, ReadLimits
 from cairn.errors import EntryError
 from cairn.pipelines.entry_rows import addresses, failed_rows, table_of
+from cairn.pipelines.header_rows import KeptHeader, entry_columns, header_kernel, parse_headers
 from cairn.settings import Headers
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
@@ -59,7 +57,7 @@ class HeaderTask:
     def __init__(self, settings: Headers, run: str) -> None:
         self.settings = settings
         self.run = run
-        self._kernel = header_kernel(settings)
+        header_kernel(settings)  # made before the first entry is read
         self._reader = HeaderReader(
             ReadLimits(settings.first_read_bytes, settings.blob_value_limit_bytes, settings.header_limit_bytes)
         )
@@ -105,29 +103,16 @@ class HeaderTask:
     def _parse(self, chunk: _Chunk) -> Iterator[tuple[str, pa.Table]]:
         failed = list(chunk.failed)
         if chunk.headers:
-            batch = self._kernel.parse(
-                [header.data for header in chunk.headers], [header.holes for header in chunk.headers]
-            )
-            failed += [(chunk.entries[i], code) for i, code in batch.failures]
-            if batch.rows.size:
-                entries = [chunk.entries[i] for i in batch.rows]
-                headers = [chunk.headers[i] for i in batch.rows]
-                common = self._common(entries, headers)
-                yield HEADER_BLOB.name, self._blobs(headers, batch.transfer_syntax_uids, common)
-                yield INSTANCE.name, self._instances(batch.table, batch.parsers, common)
+            kept = [_kept(entry, header) for entry, header in zip(chunk.entries, chunk.headers, strict=True)]
+            parsed = parse_headers(self.settings, kept, self.run)
+            failed += [(chunk.entries[i], code) for i, code in parsed.failures]
+            if parsed.instances is not None:
+                common = entry_columns([kept[i] for i in parsed.rows], self.run)
+                headers = [chunk.headers[i] for i in parsed.rows]
+                yield HEADER_BLOB.name, self._blobs(headers, parsed.transfer_syntax_uids, common)
+                yield INSTANCE.name, parsed.instances
         if failed:
             yield QUARANTINE.name, failed_rows(failed, STAGE, self.run)
-
-    def _common(self, entries: list[EntryAddress], headers: list[HeaderBytes]) -> dict[str, pa.Array]:
-        """Return the columns that `header_blob` and `instance` share."""
-        return {
-            "uri": pa.array([entry.uri for entry in entries], pa.string()),
-            "content_version": pa.array([entry.content_version for entry in entries], pa.string()),
-            "run": pa.array([self.run] * len(entries), pa.string()),
-            "file_size": pa.array([entry.size for entry in entries], pa.int64()),
-            "header_bytes": pa.array([header.extent for header in headers], pa.int64()),
-            "pixel_offset": pa.array([header.pixel_offset for header in headers], pa.int64()),
-        }
 
     def _blobs(self, headers: list[HeaderBytes], syntaxes: list[str | None], common: dict[str, pa.Array]) -> pa.Table:
         holes = [
@@ -143,20 +128,10 @@ class HeaderTask:
         }
         return table_of(HEADER_BLOB, columns)
 
-    def _instances(self, parsed: pa.Table, parsers: list[str], common: dict[str, pa.Array]) -> pa.Table:
-        columns = {name: parsed.column(name) for name in parsed.column_names}
-        # Which of several entries with one SOP Instance UID is primary is decided afterwards, over the whole table.
-        columns["is_primary"] = pa.array(np.ones(parsed.num_rows, bool))
-        columns["parser"] = pa.array(parsers, pa.string())
-        return table_of(INSTANCE, {**columns, **common})
 
-
-@lru_cache(maxsize=1)
-def header_kernel(settings: Headers) -> HeaderKernel:
-    """Return the kernel for `instance`, made once per worker process."""
-    return HeaderKernel(
-        INSTANCE.columns,
-        KernelLimits(settings.value_limit_bytes, inflated_limit_bytes=settings.header_limit_bytes),
+def _kept(entry: EntryAddress, header: HeaderBytes) -> KeptHeader:
+    return KeptHeader(
+        entry.uri, entry.content_version, entry.size, header.extent, header.pixel_offset, header.data, header.holes
     )
 
 

@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 from cairn.pipelines.primary import refresh_primary
 from cairn.pipelines.series_aggregate import series_rows, study_rows
 from cairn.pipelines.series_pixels import series_of_changed, with_pixels, with_text
+from cairn.spark import swap
 from cairn.spark.ledger import Run, recorded, version_read
-from cairn.spark.liveness import StageLock
-from cairn.spark.storage import Folder
+from cairn.spark.stage import stage_lock
 from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.burned_in_text import TEXT_SEARCH
@@ -82,10 +82,8 @@ def run_series(store: Store, run: Run) -> Refreshed:
         STAGE_BUSY, or TABLE_MISSING before the headers stage has run. Killed at any moment and run again it starts from
         the same recorded versions, and every write of it can be made twice.
     """
-    scratch = store.settings.scratch
-    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    lock = StageLock(locks, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
-    with lock, recorded(store, run):
+    with stage_lock(store, run.job, run), recorded(store, run):
+        swap.finish(store, run)
         sources = (INSTANCE, ARCHIVE_ENTRY, *OF_PIXELS)
         known = {table.full_name: version_read(store, run.job, table.full_name) for table in sources}
         done = refresh(store, {name: version for name, version in known.items() if version is not None})

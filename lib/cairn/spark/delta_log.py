@@ -67,7 +67,55 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, rem
     mark = {"txn": {"appId": token.application, "version": token.version, "lastUpdated": moment}}
     gone = [{"remove": {"path": quote(name), "deletionTimestamp": moment, "dataChange": True}} for name in removed]
     others = [json.dumps(action) for action in (*gone, mark)]
-    return int(transaction.commit(_actions(spark, [*adds, *others]), _append(spark)))
+    return int(transaction.commit(_actions(spark, [*adds, *others]), _write(spark, "Append")))
+
+
+def files(spark: SparkSession, uri: str, version: int | None = None) -> list[str]:
+    """Return the ``add`` actions, as JSON, of the files that a table consists of, now or at a version."""
+    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
+    snapshot = _snapshot(spark, uri) if version is None else log.getSnapshotAt(version, *[_none(spark)] * 2, False)
+    return [file.json() for file in snapshot.allFiles().collectAsList()]
+
+
+def replace(
+    spark: SparkSession, uri: str, adds: Sequence[str], feed: Sequence[str], token: Token, moment: int, expected: int
+) -> int | None:
+    """Have a table consist of other files from one commit to the next; schema, comments and clustering stay.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        The session.
+    uri : str
+        The table's root as Hadoop takes it.
+    adds : sequence of str
+        ``add`` actions as JSON of all files that it shall consist of.
+    feed : sequence of str
+        ``cdc`` actions as JSON: what the commit changes for readers of the change data feed. At least one, of an empty
+        file where nothing changed; without any the feed would tell of all rows twice.
+    token : Token
+        Recognises the commit.
+    moment : int
+        Milliseconds since the epoch.
+    expected : int
+        The version that is replaced.
+
+    Returns
+    -------
+    int or None
+        The new version; None when the token was committed before. -1 when the table is not at the expected version any
+        more, and nothing was done.
+    """
+    transaction = _transaction(spark, uri)
+    if transaction.txnVersion(token.application) >= token.version:
+        return None
+    if int(transaction.readVersion()) != expected:
+        return -1
+    transaction.readWholeTable()  # whatever another writer commits meanwhile is a conflict
+    gone = [file.removeWithTimestamp(moment, True).json() for file in transaction.snapshot().allFiles().collectAsList()]
+    new = [json.dumps({"add": {**json.loads(add)["add"], "dataChange": True}}) for add in adds]
+    mark = json.dumps({"txn": {"appId": token.application, "version": token.version, "lastUpdated": moment}})
+    return int(transaction.commit(_actions(spark, [*gone, *new, *feed, mark]), _write(spark, "Overwrite")))
 
 
 def table_version(spark: SparkSession, uri: str) -> int:
@@ -131,7 +179,7 @@ def _actions(spark: SparkSession, texts: Sequence[str]) -> Any:
     return jvm.scala.jdk.javaapi.CollectionConverters.asScala(listed).toSeq()
 
 
-def _append(spark: SparkSession) -> Any:
+def _write(spark: SparkSession, mode: str) -> Any:
     jvm = _jvm(spark)
     write = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")
-    return write(jvm.org.apache.spark.sql.SaveMode.Append, *[_none(spark)] * WRITE_OPTIONS)
+    return write(getattr(jvm.org.apache.spark.sql.SaveMode, mode), *[_none(spark)] * WRITE_OPTIONS)

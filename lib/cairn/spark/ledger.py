@@ -98,6 +98,14 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
         _finish(store, run, row)
 
 
+def note_done(store: Store, run: Run) -> None:
+    """Note a run that was done as a whole; noting it again changes nothing."""
+    store.ensure(RUN)
+    row = _row(store, run, run.moment(), "done", None, run.moment(), None, last_done(store, run.job))
+    if store.read(RUN).where(F.col("run") == run.id).isEmpty():
+        store.append_rows(RUN, [row], _token(run, 1), int(run.clock() * 1000))
+
+
 def _token(run: Run, version: int) -> Token:
     return Token(f"cairn/run/{run.id}", version)
 

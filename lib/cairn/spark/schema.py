@@ -103,18 +103,30 @@ def fingerprint(contract: Contract) -> str:
     return hashlib.sha256(f"{_definition(contract)}{properties}".encode()).hexdigest()[:32]
 
 
-def create_table_sql(contract: Contract, location: str) -> str:
-    """Return the ``CREATE TABLE`` of a contract: types, NOT NULL, comments, clustering, properties."""
+def create_table_sql(contract: Contract, location: str, unnamed: bool = False) -> str:
+    """Return the ``CREATE TABLE`` of a contract: types, NOT NULL, comments, clustering, properties.
+
+    Parameters
+    ----------
+    contract : Contract
+        The table.
+    location : str
+        Its root.
+    unnamed : bool
+        Whether the catalog shall not know of it.
+    """
     properties = {**table_properties(contract), FINGERPRINT: fingerprint(contract)}
     listed = ", ".join(f"{literal(k)} = {literal(v)}" for k, v in properties.items())
+    if unnamed:
+        return f"{_definition(contract, f'delta.{quoted(location)}')}\nTBLPROPERTIES ({listed})"
     return f"{_definition(contract)}\nLOCATION {literal(location)}\nTBLPROPERTIES ({listed})"
 
 
-def _definition(contract: Contract) -> str:
+def _definition(contract: Contract, name: str = "") -> str:
     columns = ",\n  ".join(column_sql(contract, column) for column in contract.columns)
     clustering = ", ".join(quoted(name) for name in contract.clustered_by)
     return (
-        f"CREATE TABLE IF NOT EXISTS {contract.full_name} (\n  {columns}\n) USING DELTA\n"
+        f"CREATE TABLE IF NOT EXISTS {name or contract.full_name} (\n  {columns}\n) USING DELTA\n"
         + (f"CLUSTER BY ({clustering})\n" if clustering else "")
         + f"COMMENT {literal(contract.comment)}"
     )

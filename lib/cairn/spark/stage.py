@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ from typing import TextIO
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cairn.errors import CONDITIONS, CairnError
-from cairn.spark import intents, plan
+from cairn.spark import intents, plan, swap
 from cairn.spark.intents import Intent
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
@@ -130,10 +131,8 @@ def run_stage(stage: Stage, store: Store, run: Run, scratch: Folder, stream: Tex
         STAGE_BUSY, STAGE_FAILED, ENTRIES_LOST, NO_DISK, or what the work raised. What was committed stays; the next run
         goes on.
     """
-    settings = store.settings
-    locks = Folder(settings.zone_root("identifiable")).child("_locks")
-    beat, dead = settings.scratch.heartbeat_seconds, settings.scratch.dead_after_seconds
-    with StageLock(locks, stage.name, run.id, run.clock, beat, dead) as lock:
+    with stage_lock(store, stage.name, run) as lock:
+        swap.finish(store, run)
         tables = (*stage.targets, RUN_BATCH)
         store.ensure(*tables)
         run.count({"batches_rolled_forward": intents.roll_forward(store, stage.name, tables)})
@@ -145,6 +144,13 @@ def run_stage(stage: Stage, store: Store, run: Run, scratch: Folder, stream: Tex
             for contract in stage.targets:
                 run.writes(contract.full_name, store.version(contract))
     return run
+
+
+def stage_lock(store: Store, name: str, run: Run) -> StageLock:
+    """Return the lock under which at most one run of a stage, or of what else goes by `name`, is at work."""
+    limits = store.settings.scratch
+    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
+    return StageLock(locks, name, run.id, run.clock, limits.heartbeat_seconds, limits.dead_after_seconds)
 
 
 def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:
@@ -177,8 +183,10 @@ class _Batches:
         self._done = 0
 
     def run_all(self) -> None:
-        batches = self._plan.batches(self._store.settings.stage.entries_per_batch)
-        for number, files in enumerate(batches, start=1):
+        limits = self._store.settings.stage
+        for number, files in enumerate(self._plan.batches(limits.entries_per_batch), start=1):
+            if number > 1 and limits.pause_seconds:
+                time.sleep(limits.pause_seconds)
             self._run_batch(number, files)
 
     def _run_batch(self, number: int, files: tuple[str, ...]) -> None:
@@ -253,6 +261,29 @@ class _Batches:
         table = pa.Table.from_pylist([row], schema=RUN_BATCH.arrow_schema)
         folder = self._store.folder(RUN_BATCH)
         return write_file(RUN_BATCH, table, folder, file_name(self._run.id, number, 0, 0, 0), int(now * 1000))
+
+
+def measured_rows(spark: SparkSession, task: Task) -> dict[str, float]:
+    """Run a task's work without committing any of it, to see what it costs.
+
+    Returns
+    -------
+    dict
+        ``entries``, ``cpu`` (seconds of the workers), ``bytes`` (of the files that they wrote).
+
+    Raises
+    ------
+    CairnError
+        STAGE_FAILED, or what the work raised.
+    """
+    frame = spark.range(0, len(task.files), 1, len(task.files)).mapInArrow(_runner(task), RESULT_SQL)
+    try:
+        rows = frame.collect()
+    except (Py4JJavaError, PySparkException) as fault:
+        raise as_cairn_error(str(fault), "sample") from None
+    size = sum(json.loads(row["add"])["add"]["size"] for row in rows if row["add"])
+    cpu = sum(row["cpu_seconds"] or 0.0 for row in rows)
+    return {"entries": sum(row["entries"] or 0 for row in rows), "cpu": cpu, "bytes": size}
 
 
 def _runner(task: Task) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.spark import delta_log, evolution
+from cairn.spark.checks import guarded_column, has_repeated_keys, schema_fault
 from cairn.spark.delta_log import Token
 from cairn.spark.schema import (
     FINGERPRINT,
@@ -52,6 +53,9 @@ MAKER = {
     "withdrawal": "withdraw",
 }
 """Job that makes each table."""
+
+
+GONE = "_gone"
 
 
 def maker(zone: str, table: str) -> str:
@@ -211,6 +215,47 @@ class Store:
         merge = self._merge_into(contract, frame).whenMatchedUpdate(set=columns)
         self._guarded(contract, lambda: merge.execute())
 
+    def merge(self, contract: Contract, rows: DataFrame, gone: DataFrame, ignore: Sequence[str] = ()) -> None:
+        """Insert or update some rows and delete others, in one commit; doing it twice changes nothing.
+
+        Parameters
+        ----------
+        contract : Contract
+            The table.
+        rows : DataFrame
+            Columns of the contract, in any order; unique keys. Equal rows are not touched; VARIANT counts by its JSON.
+        gone : DataFrame
+            Keys of the rows to be deleted, none of them among `rows`.
+        ignore : sequence of str
+            Columns whose difference alone is no change.
+        """
+        marked = self._checked(contract, rows, unique=True).withColumn(GONE, F.lit(False))
+        deleted = gone.select(*contract.key).distinct().withColumn(GONE, F.lit(True))
+        columns = [c.name for c in contract.columns if c.name not in contract.key]
+        differs = " OR ".join(
+            f"NOT ({_compared(contract, 't', n)} <=> {_compared(contract, 's', n)})" for n in columns if n not in ignore
+        )
+        values = {quoted(c.name): f"s.{quoted(c.name)}" for c in contract.columns}
+        changed = {quoted(name): f"s.{quoted(name)}" for name in columns}
+        merge = self._merge_into(contract, marked.unionByName(deleted, allowMissingColumns=True))
+        merge = merge.whenMatchedDelete(f"s.{GONE}").whenMatchedUpdate(condition=differs, set=changed)
+        self._guarded(contract, lambda: merge.whenNotMatchedInsert(f"NOT s.{GONE}", values=values).execute())
+
+    def replace_files(
+        self, contract: Contract, adds: Sequence[str], feed: Sequence[str], token: Token, moment: int, expected: int
+    ) -> int | None:
+        """Have a table consist of other files from one commit to the next (:func:`cairn.spark.delta_log.replace`).
+
+        Raises
+        ------
+        CairnError
+            TABLE_MOVED when another writer was quicker; nothing was done.
+        """
+        version = delta_log.replace(self.spark, self.location(contract), adds, feed, token, moment, expected)
+        if version == -1:
+            raise CairnError("TABLE_MOVED", table=contract.full_name)
+        return version
+
     def delete_keys(self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()) -> None:
         """Delete the rows whose `on` columns (the key unless given) occur in `keys`; doing it twice changes nothing."""
         names = list(on or contract.key)
@@ -288,12 +333,12 @@ class Store:
         if why := schema_fault(frame.schema, spark_schema(contract)):
             raise CairnError("CONTRACT_BROKEN", table=contract.full_name, why=why)
         ordered = frame.select(*[quoted(c.name) for c in contract.columns])
-        if not unique and _has_repeated_keys(ordered, contract.key):
+        if not unique and has_repeated_keys(ordered, contract.key):
             raise CairnError(
                 "CONTRACT_BROKEN", table=contract.full_name, why=f"({', '.join(contract.key)}) is not unique"
             )
         # In one projection: each further one has Spark analyse the whole plan again.
-        return ordered.select(*(_guarded_column(c.name, is_required(contract, c)) for c in contract.columns))
+        return ordered.select(*(guarded_column(c.name, is_required(contract, c)) for c in contract.columns))
 
     def _merge_into(self, contract: Contract, source: DataFrame, on: Sequence[str] = ()):  # type: ignore[no-untyped-def]
         from delta.tables import DeltaTable
@@ -324,30 +369,6 @@ def spark_schema(contract: Contract) -> StructType:
     return schema
 
 
-def schema_fault(given: StructType, wanted: StructType) -> str:
-    """Return why a frame's schema is not the contract's, or an empty string."""
-    have = {field.name: field.dataType for field in given}
-    need = {field.name: field.dataType for field in wanted}
-    if missing := sorted(need.keys() - have.keys()):
-        return f"columns {', '.join(missing)} are missing"
-    if extra := sorted(have.keys() - need.keys()):
-        return f"columns {', '.join(extra)} are not in it"
-    for name, kind in need.items():
-        if have[name].simpleString() != kind.simpleString():
-            return f"column {name} is {have[name].simpleString()}, not {kind.simpleString()}"
-    return ""
-
-
-def _guarded_column(name: str, required: bool) -> Column:
-    """Return a column that raises on NULL where none may be.
-
-    Delta checks NOT NULL columns itself, except those that came by evolution.
-    """
-    value = F.col(quoted(name))
-    refusal = F.raise_error(F.lit(f"[CONTRACT_BROKEN] NULL in column {name}"))
-    return F.when(value.isNull(), refusal).otherwise(value).alias(name) if required else value
-
-
 def _file_of(token: Token) -> str:
     return f"part-{token.application.replace('/', '-')}-{token.version}.zstd.parquet"
 
@@ -357,5 +378,6 @@ def _comparable(contract: Contract, name: str) -> bool:
     return not (column.is_variant or pa.types.is_map(column.type))
 
 
-def _has_repeated_keys(frame: DataFrame, key: Sequence[str]) -> bool:
-    return not frame.groupBy(*key).count().where("count > 1").isEmpty()
+def _compared(contract: Contract, side: str, name: str) -> str:
+    value = f"{side}.{quoted(name)}"
+    return f"to_json({value})" if contract.column(name).is_variant else value

@@ -22,6 +22,7 @@ CROSSING = Contract(
         Column("outcome", pa.string(), "crossed, opted_out or refused.", nullable=False),
         Column("code", pa.string(), "Why it was refused."),
         Column("version", pa.string(), "Rule set, keys and code under which that was decided: another one decides anew.", nullable=False),
+        Column("parser_version", pa.string(), "parser_version of its row of instance when that was decided: another one decides anew."),
         Column("run", pa.string(), "Run that wrote the row.", nullable=False),
     ),
     statistics=("uri", "person", "version", "run"),

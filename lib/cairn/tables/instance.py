@@ -25,6 +25,7 @@ ENTRY = (
     Column("pixel_offset", pa.int64(), "Offset of the pixel data element, bytes; NULL when there is none.", "drop"),
     Column("is_primary", pa.bool_(), "True for the one entry that stands for its SOPInstanceUID; see docs for the order.", "drop", nullable=False),
     Column("parser", pa.string(), "What read the header: kernel or pydicom.", "keep"),
+    Column("parser_version", pa.string(), "Version of the parser and its columns that made the row; NULL: made before versions were kept. See docs/reprocess.md.", "drop"),
 )
 
 REST = (
