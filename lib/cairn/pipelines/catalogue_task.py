@@ -20,7 +20,7 @@ from cairn.catalogue.reading import Reader, Share
 from cairn.catalogue.rows import Made, Wanted, column_digests, own_rows, scottish_rows
 from cairn.errors import EntryError
 from cairn.pipelines.entry_rows import failed_rows
-from cairn.pipelines.header_task import header_kernel
+from cairn.pipelines.header_rows import header_kernel
 from cairn.settings import Headers
 from cairn.tables.instance import INSTANCE
 from cairn.tables.quarantine import QUARANTINE

@@ -19,7 +19,7 @@ from cairn.errors import CairnError, nearest
 from cairn.pipelines import deidentify_records, deidentify_twins
 from cairn.pipelines.deidentify_records import opted_out, terms_told, with_register
 from cairn.pipelines.deidentify_task import OPTED_OUT, Terms
-from cairn.spark import intents, upkeep
+from cairn.spark import intents, swap, upkeep
 from cairn.spark.changes import is_unchanged
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.liveness import StageLock
@@ -146,12 +146,13 @@ def maintain(store: Store, run: Run, stream: TextIO, tables: Sequence[Contract],
     Raises
     ------
     CairnError
-        STAGE_BUSY while a stage is at work; INTENTS_LEFT; OPT_OUTS_PENDING when somebody who opted out is still in the
+        STAGE_BUSY while a stage or an exchange of tables is at work; INTENTS_LEFT; OPT_OUTS_PENDING when somebody who opted out is still in the
         zone: first `deidentify`.
     """
     with ExitStack() as locks:
         for stage in (JOB, *STAGES):
             locks.enter_context(_lock(store, run, stage))
+        swap.finish(store, run)
         refuse_unfinished(store)
         before = _sizes(store, tables)
         with recorded(store, run):

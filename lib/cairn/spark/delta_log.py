@@ -72,8 +72,7 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, rem
 
 def files(spark: SparkSession, uri: str, version: int | None = None) -> list[str]:
     """Return the ``add`` actions, as JSON, of the files that a table consists of, now or at a version."""
-    log = _jvm(spark).org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
-    snapshot = _snapshot(spark, uri) if version is None else log.getSnapshotAt(version, *[_none(spark)] * 2, False)
+    snapshot = _snapshot(spark, uri) if version is None else _log(spark, uri).getSnapshotAt(version, *[_none(spark)] * 2, False)
     return [file.json() for file in snapshot.allFiles().collectAsList()]
 
 
@@ -134,7 +133,7 @@ def table_property(spark: SparkSession, uri: str, name: str) -> str | None:
     return None if found.isEmpty() else str(found.get())
 
 
-def files(spark: SparkSession, uri: str) -> DataFrame:
+def file_rows(spark: SparkSession, uri: str) -> DataFrame:
     """Return the files of a table's current version as its log has them: ``path``, ``size``, ``deletionVector`` …"""
     return DataFrame(_snapshot(spark, uri).allFiles().toDF(), spark)
 

@@ -62,7 +62,7 @@ def file_sizes(store: Store, contract: Contract, wanted_bytes: int) -> FileSizes
     wanted_bytes : int
         Size that files are joined to.
     """
-    files = delta_log.files(store.spark, store.location(contract))
+    files = delta_log.file_rows(store.spark, store.location(contract))
     row = files.agg(
         F.count("*"),
         F.coalesce(F.sum("size"), F.lit(0)),
@@ -129,7 +129,7 @@ def erase_history(store: Store, contract: Contract) -> None:
 
 
 def _hides_rows(store: Store, contract: Contract) -> bool:
-    return not delta_log.files(store.spark, store.location(contract)).where("deletionVector IS NOT NULL").isEmpty()
+    return not delta_log.file_rows(store.spark, store.location(contract)).where("deletionVector IS NOT NULL").isEmpty()
 
 
 def _write_hidden_rows_out(store: Store, contract: Contract) -> None:
