@@ -146,8 +146,8 @@ def maintain(store: Store, run: Run, stream: TextIO, tables: Sequence[Contract],
     Raises
     ------
     CairnError
-        STAGE_BUSY while a stage or an exchange of tables is at work; INTENTS_LEFT; OPT_OUTS_PENDING when somebody who opted out is still in the
-        zone: first `deidentify`.
+        STAGE_BUSY while a stage or an exchange of tables is at work; INTENTS_LEFT; OPT_OUTS_PENDING when somebody who
+        opted out is still in the zone: first `deidentify`.
     """
     with ExitStack() as locks:
         for stage in (JOB, *STAGES):

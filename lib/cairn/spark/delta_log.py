@@ -72,7 +72,11 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, rem
 
 def files(spark: SparkSession, uri: str, version: int | None = None) -> list[str]:
     """Return the ``add`` actions, as JSON, of the files that a table consists of, now or at a version."""
-    snapshot = _snapshot(spark, uri) if version is None else _log(spark, uri).getSnapshotAt(version, *[_none(spark)] * 2, False)
+    snapshot = (
+        _snapshot(spark, uri)
+        if version is None
+        else _log(spark, uri).getSnapshotAt(version, *[_none(spark)] * 2, False)
+    )
     return [file.json() for file in snapshot.allFiles().collectAsList()]
 
 
