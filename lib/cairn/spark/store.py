@@ -47,6 +47,7 @@ MAKER = {
     "cohort": "cohort",
     "cohort_member": "cohort",
     "attrition": "cohort",
+    "quality": "quality",
     "extract": "extract",
     "extract_item": "extract",
     "withdrawal": "withdraw",
@@ -57,7 +58,7 @@ MAKER = {
 def maker(zone: str, table: str) -> str:
     """Return the job, or jobs, that make a table: what to run when it is missing."""
     job = MAKER.get(table) or ("ehr" if table.startswith("ehr_") else "the job that makes it")
-    if zone == "deidentified" and job != "cohort":
+    if zone == "deidentified" and job not in ("cohort", "quality"):
         return "ehr and deidentify" if job == "ehr" else "deidentify"
     return job
 
