@@ -1,4 +1,4 @@
-"""Check what is expected of the tables: keys, relations, ranges, code sets, completeness, drift; pages of the results."""
+"""Check what is expected of the tables: keys, relations, ranges, codes, completeness, drift; pages of the results."""
 
 from __future__ import annotations
 

@@ -55,12 +55,16 @@ def trends(store: Store, zones: Sequence[str], runs: int = 30) -> dict[str, list
     for zone in zones:
         if not store.exists(RESULTS[zone]):
             continue
-        grouped = store.read(RESULTS[zone]).groupBy("table", "run").agg(
-            F.max("judged").alias("judged"),
-            F.max("rows").alias("rows"),
-            F.count_if("success").alias("passed"),
-            F.count_if(failed & (F.col("severity") == ERROR)).alias("errors"),
-            F.count_if(failed & (F.col("severity") != ERROR)).alias("warnings"),
+        grouped = (
+            store.read(RESULTS[zone])
+            .groupBy("table", "run")
+            .agg(
+                F.max("judged").alias("judged"),
+                F.max("rows").alias("rows"),
+                F.count_if("success").alias("passed"),
+                F.count_if(failed & (F.col("severity") == ERROR)).alias("errors"),
+                F.count_if(failed & (F.col("severity") != ERROR)).alias("warnings"),
+            )
         )
         for row in grouped.orderBy("judged").collect():
             point = Trend(row["judged"], row["rows"], row["passed"], row["errors"], row["warnings"])

@@ -1,1 +1,1 @@
-"""Quality gates: what an expectation counts, great-expectations' judgement of the counts, and its pages. No Spark here."""
+"""Quality gates: what an expectation counts, great-expectations' judgement of it, and the pages. No Spark here."""

@@ -111,11 +111,7 @@ def _literal(text: str) -> str:
 
 def texts_of(contract: Contract) -> tuple[str, ...]:
     """Return the columns of text, and of lists of text."""
-    return tuple(
-        column.name
-        for column in contract.columns
-        if column.type in (pa.string(), pa.list_(pa.string()))
-    )
+    return tuple(column.name for column in contract.columns if column.type in (pa.string(), pa.list_(pa.string())))
 
 
 def columns_of(one: Expectation, contract: Contract) -> tuple[str, ...]:
@@ -182,7 +178,8 @@ def modality_sql(column: str) -> str:
         return "''"
     known = ", ".join(_literal(code) for code in MODALITIES)
     name = quoted(column)
-    return f"CASE WHEN {name} IS NULL THEN '{NO_MODALITY}' WHEN {name} IN ({known}) THEN {name} ELSE '{OTHER_MODALITY}' END"
+    none, other = _literal(NO_MODALITY), _literal(OTHER_MODALITY)
+    return f"CASE WHEN {name} IS NULL THEN {none} WHEN {name} IN ({known}) THEN {name} ELSE {other} END"
 
 
 def year_sql(column: str) -> str:

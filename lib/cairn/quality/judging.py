@@ -171,9 +171,13 @@ class _Judging:
         contract, have = self._suite.contract, set(self._measures.columns)
         released = [c.name for c in contract.columns if contract.zone != "deidentified" or c.rule != "drop"]
         missing, strange = sorted(set(released) - have), sorted(have - set(released))
-        told = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not released: {', '.join(strange)}"] * bool(strange)
+        told = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not released: {', '.join(strange)}"] * bool(
+            strange
+        )
         says = f"The table has the {len(released)} columns of its contract and no other"
-        return self._number("columns", ", ".join(missing + strange), "", one.severity, len(missing + strange), says, 0, told)
+        return self._number(
+            "columns", ", ".join(missing + strange), "", one.severity, len(missing + strange), says, 0, told
+        )
 
     def _unique(self, one: Unique) -> Verdict:
         repeated, key = self._measures.repeated, ", ".join(one.columns)
@@ -249,7 +253,9 @@ class _Judging:
         lowest = None if before is None else math.ceil(before * (1 - fall))
         judge = gx.ExpectTableRowCountToBeBetween(min_value=lowest, severity=_severity(one.severity))
         says = _against("Rows of the table", before)
-        yield self._verdict("steady_rows", "", "", one.severity, rows, judge, {"table.row_count": rows}, says, None, lowest)
+        yield self._verdict(
+            "steady_rows", "", "", one.severity, rows, judge, {"table.row_count": rows}, says, None, lowest
+        )
         yield from self._steady_modalities(one)
         for column in one.nulls:
             if column in self._measures.columns and rows:
@@ -284,8 +290,13 @@ class _Judging:
     def _counts(self, nulls: int, faults: int) -> dict[str, Any]:
         """Return the counts by the ends of great-expectations' names of metrics."""
         rows = self._measures.rows
-        return {"table.row_count": rows, "filtered_row_count": rows, "nonnull.unexpected_count": nulls,
-                "unexpected_count": faults, "unexpected_values": []}  # fmt: skip
+        return {
+            "table.row_count": rows,
+            "filtered_row_count": rows,
+            "nonnull.unexpected_count": nulls,
+            "unexpected_count": faults,
+            "unexpected_values": [],
+        }
 
     def _number(
         self,

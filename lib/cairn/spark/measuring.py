@@ -6,7 +6,8 @@ which tables are related; the driver gets numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 
 from pyspark.sql import DataFrame, Row
@@ -15,9 +16,11 @@ from pyspark.sql import functions as F
 from cairn.quality.conditions import Pass, quoted
 from cairn.quality.measures import Measures, Slice
 from cairn.spark.store import Store
+from cairn.tables.contract import Contract
 from cairn.tables.quality import Related, Side
 from cairn.tables.registry import contract as contract_named
 
+SMALL_BYTES = 64 * 1024 * 1024
 COUNTS, REPEATED, RELATED = "counts", "repeated", "related"
 
 
@@ -46,7 +49,9 @@ def measured(store: Store, passes: Sequence[Pass], related: Iterable[Related]) -
         if one.key:
             frames.append(_repeated(table, one.key, number))
     frames += [_at_fault(store, one, number) for number, one in enumerate(relations)]
-    rows = reduce(DataFrame.unionAll, frames).collect() if frames else []
+    contracts = {*(one.contract for one in passes), *(contract_named(name) for one in relations for name in one.tables)}
+    with _planned_once(store, contracts):
+        rows = reduce(DataFrame.unionAll, frames).collect() if frames else []
     faults = {relations[row["number"]]: row["rows"] for row in rows if row["kind"] == RELATED}
     repeated = {row["number"]: row["rows"] for row in rows if row["kind"] == REPEATED}
     found: dict[int, list[Row]] = {}
@@ -59,6 +64,32 @@ def measured(store: Store, passes: Sequence[Pass], related: Iterable[Related]) -
         )
         for number, (table, one) in enumerate(zip(tables, passes, strict=True))
     }
+
+
+@contextmanager
+def _planned_once(store: Store, contracts: Iterable[Contract]) -> Iterator[None]:
+    """Have Spark plan the job once, and compile nothing for tables that are small.
+
+    Planning anew after each of the many stages, as Spark does, costs the square of their number; and compiling Java for
+    a few thousand rows costs far more than it saves.
+    """
+    sizes = [store.size(contract) for contract in contracts]
+    is_small = all(size is not None and size < SMALL_BYTES for size in sizes)
+    chosen = {"spark.sql.adaptive.enabled": "false"}
+    if is_small:
+        chosen |= {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    conf = store.spark.conf
+    before = {name: conf.get(name, None) for name in chosen}
+    for name, value in chosen.items():
+        conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                conf.unset(name)
+            else:
+                conf.set(name, old)
 
 
 def _slices(rows: Sequence[Row]) -> tuple[Slice, ...]:

@@ -143,6 +143,10 @@ class Store:
             return None
         return delta_log.table_version(self.spark, self.location(contract))
 
+    def size(self, contract: Contract) -> int | None:
+        """Return the bytes of a table's files, as far as its log tells at once."""
+        return delta_log.table_size(self.spark, self.location(contract))
+
     def append(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Append rows.
 

@@ -33,12 +33,13 @@ CODES = tuple(sorted(ENTRY_CONDITIONS))
 MOSTLY = 0.99
 """What leaves room for a source's single mistakes, and none for a fault of a run."""
 
-ENTRIES = Side(
-    ARCHIVE_ENTRY.full_name, ("uri",), "state = 'present' AND NOT (kind = 'container' AND code IS NULL)"
-)
+ENTRIES = Side(ARCHIVE_ENTRY.full_name, ("uri",), "state = 'present' AND NOT (kind = 'container' AND code IS NULL)")
 """Entries that can be read: present, and no archive that was opened, whose members count."""
 
 BEFORE_PIXELS = Side(QUARANTINE.full_name, ("uri",), "stage IN ('inventory', 'headers')")
+OF_ENTRIES = "stage IN ('inventory', 'headers', 'pixels', 'deidentify')"
+"""Rows of quarantine about entries of the archive; others are about rows of deliveries."""
+
 BLOBS = Side(HEADER_BLOB.full_name, ("uri",))
 
 IMAGE: tuple[Expectation, ...] = (
@@ -103,7 +104,7 @@ SERIES_ROWS: tuple[Expectation, ...] = (
 )
 STUDY_ROWS: tuple[Expectation, ...] = (
     Between("instances", 1, None),
-    Between("series", 1, None),
+    Between("series", 0, None),  # images without a SeriesInstanceUID are of a study all the same
     Holds("series", "a study has no more series than instances", "series <= instances", ("series", "instances")),
     Complete("study_date", 0.9),
 )
@@ -149,7 +150,7 @@ IMAGE_SUITES: tuple[Suite, ...] = (
     made_suite(
         INSTANCE,
         *IMAGE,
-        OneOf("parser", ("kernel", "pydicom")),
+        OneOf("parser", ("kernel", "pydicom", "catalogue")),
         Complete("patient_id", 0.9),
         refers(INSTANCE.full_name, "uri", HEADER_BLOB.full_name),
         covered(HEADER_BLOB.full_name, "uri", INSTANCE.full_name),
@@ -158,7 +159,7 @@ IMAGE_SUITES: tuple[Suite, ...] = (
     made_suite(
         QUARANTINE,
         OneOf("code", CODES),
-        refers(QUARANTINE.full_name, "uri", ARCHIVE_ENTRY.full_name),
+        refers(QUARANTINE.full_name, "uri", ARCHIVE_ENTRY.full_name, where=OF_ENTRIES),
         steady=False,  # it shrinks when storage is mended and files are sent again
     ),
     made_suite(

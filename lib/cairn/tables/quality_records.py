@@ -34,7 +34,9 @@ RECORD_ROWS: dict[str, tuple[Expectation, ...]] = {
         OneOf("sex", ("F", "M")),
         Between("simd_quintile", 1, 5),
         OneOf("death_basis", ("nrs", "chi_register", "omop")),
-        Holds("death_date", "death is not before birth", "death_date >= birth_date", ("death_date", "birth_date"), MOSTLY),
+        Holds(
+            "death_date", "death is not before birth", "death_date >= birth_date", ("death_date", "birth_date"), MOSTLY
+        ),
     ),
     ehr_hospital.EHR_SMR01.name: (_STAY,),
     ehr_hospital.EHR_SMR02.name: (_STAY, Between("gestation_weeks", 0, 60, MOSTLY, WARNING)),
