@@ -202,7 +202,7 @@ def test_the_run_of_all_stages_stops_before_data_crosses(
         assert archive_to_tables.run_stages(broken, [], terms=object()) == "done"  # type: ignore[arg-type]
         assert called[-1] == "deidentify"
     told = capsys.readouterr().err
-    assert ("quality after headers: error: identifiable.instance: (uri) is unique: 2" in told) == fault
+    assert ("quality after headers: error: identifiable.instance: (uri) is unique: 2 rows" in told) == fault
 
 
 def test_the_job_writes_pages_without_values(job: Job, tmp_path) -> None:  # type: ignore[no-untyped-def]

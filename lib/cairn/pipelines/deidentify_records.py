@@ -18,6 +18,7 @@ from cairn.deid.free_text import DESCRIPTOR, PROSE
 from cairn.pipelines.deidentify_task import Terms
 from cairn.spark.changes import changed_keys
 from cairn.spark.ledger import Run, recorded, versions_read
+from cairn.spark.locks import job_lock
 from cairn.spark.store import Store
 from cairn.spark.udfs import days_udf, person_udf, scrub_udf, uid_udf
 from cairn.tables.contract import Column as ContractColumn
@@ -113,7 +114,7 @@ def cross_records(store: Store, run: Run, terms: Terms) -> dict[str, int]:
     under = _digest(terms)
     same = under in before and all(before.get(name) == version for name, version in links.items())
     crossing = Crossing(terms, owners(store), opted_out(store, terms))
-    with recorded(store, own):
+    with job_lock(store.settings, own), recorded(store, own):
         own.reads(under, 0)
         for name, version in links.items():
             own.reads(name, version)

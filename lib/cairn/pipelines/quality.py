@@ -20,7 +20,7 @@ from cairn.quality.measures import Measures
 from cairn.settings import ZONES
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
-from cairn.spark.liveness import StageLock
+from cairn.spark.locks import job_lock
 from cairn.spark.measuring import measured
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
@@ -73,7 +73,7 @@ class Checked:
 
     def lines(self) -> list[str]:
         """Return it in words: the failures, and a line of counts."""
-        told = [f"{one.severity}: {one.table}: {one.statement}: {_number(one.observed)}" for one in self.failed]
+        told = [f"{one.severity}: {one.table}: {one.told}" for one in self.failed]
         counts = self.counts()
         return [
             *told,
@@ -81,10 +81,6 @@ class Checked:
             f"({counts['standing']} unchanged since they were judged): {counts['errors']} errors, "
             f"{counts['warnings']} warnings",
         ]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:.1%}"
 
 
 def refuse_closed(checked: Checked, stage: str) -> None:
@@ -148,10 +144,7 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
     CairnError
         STAGE_BUSY while another check is at work.
     """
-    scratch = store.settings.scratch
-    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    lock = StageLock(locks, JOB, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
-    with lock, recorded(store, run):
+    with job_lock(store.settings, run), recorded(store, run):
         checking = _Check(store, run, [suites()[name] for name in names], accept)
         checked = checking.carried_out(zones)
         run.count(checked.counts())

@@ -109,9 +109,25 @@ class Verdict:
     result: str
 
     @property
+    def told(self) -> str:
+        """The expectation and what was observed, in words."""
+        return f"{self.statement}: {observed_words(self.expectation, self.observed)}"
+
+    @property
     def closes(self) -> bool:
         """Whether it keeps data from crossing."""
         return not self.success and self.severity == ERROR
+
+
+SHARES = ("complete", "steady_share", "steady_nulls")
+"""Expectations whose observed value is a share."""
+
+
+def observed_words(expectation: str, value: float) -> str:
+    """Return an observed value as it is told: a share, a number of rows, or of columns and tables."""
+    if expectation in SHARES:
+        return f"{value:.1%}"
+    return f"{value:,.0f}" + ("" if expectation in ("columns", "tables") else " rows")
 
 
 def judge(suite: Suite, measures: Measures, baseline: Baseline, limits: Limits, today: datetime.date) -> list[Verdict]:

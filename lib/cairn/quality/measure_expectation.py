@@ -76,9 +76,9 @@ class ExpectMeasureToBeBetween(BatchExpectation):
         **kwargs: Any,
     ) -> list[RenderedStringTemplateContent]:
         assert configuration is not None
-        words = {"statement": configuration.kwargs["statement"]}
         styling = (runtime_configuration or {}).get("styling")
-        template = {"template": "$statement", "params": words, "styling": styling}
+        words = configuration.kwargs["statement"].replace("$", "$$")  # great-expectations fills blanks that begin so
+        template = {"template": words, "params": {}, "styling": styling}
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=template)]
 
     @classmethod

@@ -24,7 +24,7 @@ from great_expectations.core.expectation_validation_result import (
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
-from cairn.quality import measure_expectation  # noqa: F401 - great-expectations finds its class by having it loaded
+from cairn.quality.judging import observed_words  # loads Cairn's own expectation, too, which results name
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -115,10 +115,24 @@ def page(view: FramedView, table: str, rows: Sequence[Any]) -> str:
         results=[_result(row["result"]) for row in ordered],
         suite_name=table,
         statistics=outcome,
-        meta={"run_id": {"run_name": ordered[0]["run"], "run_time": ordered[0]["judged"].isoformat()}},
+        meta={
+            "run_id": {"run_name": ordered[0]["run"], "run_time": ordered[0]["judged"].isoformat()},
+            "batch_spec": {"data_asset_name": f"{table}, version {ordered[0]['table_version']}"},
+        },
     )
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(suite)
-    return without_outside(view.render(document, style=style(), table=table, row=ordered[0]))
+    told = {"style": style(), "table": table, "row": ordered[0], "failed": failures(ordered)}
+    return without_outside(view.render(document, **told))
+
+
+def failures(rows: Sequence[Any]) -> dict[str, list[str]]:
+    """Return what failed in words with what was observed, by severity."""
+    found: dict[str, list[str]] = {"error": [], "warning": []}
+    for row in rows:
+        if not row["success"]:
+            shown = observed_words(row["expectation"], row["observed"])
+            found[row["severity"]].append(f"{row['statement']}: {shown}")
+    return found
 
 
 def _result(text: str) -> ExpectationValidationResult:
@@ -133,16 +147,16 @@ def without_outside(text: str) -> str:
 
 
 def _listed(table: str, rows: Sequence[Any], points: Sequence[Trend]) -> dict[str, Any]:
-    failed = [row for row in rows if not row["success"]]
+    failed = failures(rows)
     return {
         "table": table,
         "file": file_of(table),
         "rows": max(row["rows"] for row in rows),
         "version": rows[0]["table_version"],
         "judged": rows[0]["judged"].strftime("%Y-%m-%d %H:%M"),
-        "passed": len(rows) - len(failed),
-        "errors": [row["statement"] for row in failed if row["severity"] == "error"],
-        "warnings": [row["statement"] for row in failed if row["severity"] != "error"],
+        "passed": len(rows) - sum(map(len, failed.values())),
+        "errors": failed["error"],
+        "warnings": failed["warning"],
         "trend": trend_svg(points),
     }
 
