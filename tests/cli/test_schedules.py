@@ -105,8 +105,8 @@ class Dag:
 @pytest.fixture
 def dags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Dag]:
     """The DAGs, as the file makes them where Airflow is not installed."""
-    for name in ("airflow", "airflow.providers", "airflow.providers.apache", "airflow.providers.apache.spark",
-                 "airflow.providers.apache.spark.operators", "airflow.providers.apache.spark.operators.spark_submit"):  # fmt: skip
+    whole = ["airflow", "providers", "apache", "spark", "operators", "spark_submit"]
+    for name in (".".join(whole[:length]) for length in range(1, len(whole) + 1)):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setattr(sys.modules["airflow"], "DAG", Dag, raising=False)
     operator = sys.modules["airflow.providers.apache.spark.operators.spark_submit"]

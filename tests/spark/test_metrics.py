@@ -16,8 +16,9 @@ FILE = ROOT / "conf" / "spark" / "metrics.properties"
 PROGRAM = """
 import sys, urllib.request
 from pyspark import SparkConf, SparkContext
-conf = SparkConf().setMaster("local[1]").setAppName("cairn test").set("spark.ui.enabled", "true").set("spark.ui.port", "0")
-conf.set("spark.metrics.conf", sys.argv[1]).set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
+conf = SparkConf().setMaster("local[1]").setAppName("cairn test").set("spark.ui.enabled", "true")
+conf.set("spark.ui.port", "0").set("spark.metrics.conf", sys.argv[1])
+conf.set("spark.driver.host", "127.0.0.1").set("spark.driver.bindAddress", "127.0.0.1")
 conf.set("spark.metrics.namespace", "cairn")
 context = SparkContext(conf=conf)
 context.range(10).count()
