@@ -48,7 +48,10 @@ setup(
     python_requires=">=3.11,<3.14",
     package_dir={"": "lib"},
     packages=find_packages("lib"),
-    package_data={"cairn": ["py.typed"], **{f"cairn.{name}": ["data/*"] for name in ("cohort", "deid", "synthetic")}},
+    package_data={
+        "cairn": ["py.typed"],
+        **{f"cairn.{name}": ["data/*"] for name in ("cohort", "deid", "quality", "synthetic")},
+    },
     cmdclass={"build_py": BuildWithProfiles},
     install_requires=requirements("runtime"),
     extras_require={

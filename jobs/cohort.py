@@ -140,7 +140,9 @@ def _freeze(options: argparse.Namespace) -> dict[str, object]:
     with _opened(options) as job:
         from cairn.pipelines.cohort_freeze import freeze
         from cairn.pipelines.cohort_list import frozen_told
+        from cairn.pipelines.quality_gates import before
 
+        before(job, "cohort")
         done = freeze(job.store, job.run("cohort"), definition)
     print(frozen_told(done))
     return {"cohort": done.name, "number": done.number, "list_hash": done.list_hash, "new": done.is_new}

@@ -22,10 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     settings = cli.load_settings(options, os.environ)
     from cairn.pipelines.deidentify import deidentify
     from cairn.pipelines.job import opened
+    from cairn.pipelines.quality_gates import before
     from cairn.pipelines.terms import site_terms
 
     terms = site_terms(settings, options.profile, options.opt_outs)
     with opened("deidentify", settings) as job:
+        before(job, "deidentify")
         run = job.run("deidentify")
         done = deidentify(job.store, run, job.folder("deidentify"), job.stream, terms)
     print("\n".join(done.lines()))

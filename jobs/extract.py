@@ -23,11 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     from cairn.pipelines.extract_request import project_named, requested
     from cairn.pipelines.job import opened
     from cairn.pipelines.pixels import device_rules
+    from cairn.pipelines.quality_gates import before
     from cairn.pipelines.terms import site_terms
 
     project = project_named(options.project, CONF)
     rules = device_rules(settings.pixels)
     with opened("extract", settings) as job:
+        before(job, "extract")
         run = job.run("extract")
         request = requested(project, site_terms(settings), job, rules)
         made = extract(job.store, run, job.folder("extract"), job.stream, request, options.dry_run)

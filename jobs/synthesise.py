@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
-from cairn.errors import EXIT_DONE, CairnError
+from cairn import cli
+from cairn.errors import EXIT_DONE
 from cairn.synthetic.archive import PIXEL_SIZES, synthesise
 from cairn.synthetic.mixes import SHARES, synthesise_mix
 
@@ -16,7 +16,7 @@ SPARK = False
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="synthesise", description=__doc__)
+    parser = cli.JobParser("synthesise", __doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="new folder; gets OUT/archive and OUT/truth")
     parser.add_argument("--scale", type=float, default=1.0, help="1.0 (default) makes about 2,000 entries")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (default 1)")
@@ -36,29 +36,24 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        if options.mix:
-            summary = synthesise_mix(options.out, options.mix, options.files, options.seed, options.pixels or "full")
-        else:
-            processes = options.processes or (1 if options.scale < 5 else os.cpu_count() or 1)
-            summary = synthesise(
-                options.out,
-                options.scale,
-                options.seed,
-                options.pixels or "small",
-                processes,
-                options.long_values,
-                progress=sys.stderr,
-            )
-    except CairnError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    if options.mix:
+        summary = synthesise_mix(options.out, options.mix, options.files, options.seed, options.pixels or "full")
+    else:
+        processes = options.processes or (1 if options.scale < 5 else os.cpu_count() or 1)
+        summary = synthesise(
+            options.out,
+            options.scale,
+            options.seed,
+            options.pixels or "small",
+            processes,
+            options.long_values,
+            progress=sys.stderr,
+        )
     counts = ", ".join(f"{count} {outcome}" for outcome, count in summary["outcomes"].items())
     print(f"{summary['entries']} entries in {options.out}/archive ({counts}); the truth is in {options.out}/truth")
-    if options.json:
-        print(json.dumps(summary, sort_keys=True))
+    cli.report(options, summary)
     return EXIT_DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.main_guard(main))

@@ -621,6 +621,17 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Name a file outside of it, on the identifiable side.",
         EXIT_USAGE,
     ),
+    "QUALITY_GATE_CLOSED": Condition(
+        "The tables are not fit for {stage}: {count} expectations failed ({told}).",
+        "Nothing went on. quality --docs DIR shows all of them; correct the cause and run again, or, where tables were "
+        "meant to change so much, quality --accept.",
+        EXIT_GATE,
+    ),
+    "QUALITY_NO_SUITE": Condition(
+        "Nothing is expected of a table {name!r}.",
+        "{nearest} docs/quality.md tells of which tables there is a suite.",
+        EXIT_USAGE,
+    ),
     "RULE_MISSING": Condition(
         "The table {table} has columns without a de-identification rule: {columns}.",
         "Add them to the table's contract, each with its rule; nothing crosses until then.",

@@ -236,6 +236,24 @@ class Catalogue(Section):
         return options
 
 
+class Quality(Section):
+    """Quality gates: what is expected of the tables after each stage and before data crosses into another zone."""
+
+    gates: bool = Field(default=True, description="Check after each stage, and let nothing cross that failed.")
+    rows_fall: float = Field(
+        default=0.1, ge=0, le=1, description="Share of its rows that a table or a modality may lose from run to run."
+    )
+    share_moves: float = Field(
+        default=0.2, ge=0, le=1, description="By how much a modality's share of the rows may move; beyond, a warning."
+    )
+    nulls_move: float = Field(
+        default=0.05, ge=0, le=1, description="By how much a column's share of NULL may rise; beyond, a warning."
+    )
+    slice_rows: int = Field(
+        default=20, ge=1, description="Rows of a modality, or of it in one year, from which on it is judged by itself."
+    )
+
+
 class Settings(Section):
     """All settings of all jobs."""
 
@@ -251,6 +269,7 @@ class Settings(Section):
     maintain: Maintain = Maintain()
     catalogue: Catalogue = Catalogue()
     reprocess: Reprocess = Reprocess()
+    quality: Quality = Quality()
 
     def zone_root(self, zone: str) -> str:
         """Return the root of a zone: ``identifiable``, ``deidentified`` or ``ppz``.

@@ -57,6 +57,7 @@ def made_settings(warehouse: Path, **sections: dict[str, object]) -> Settings:
     """Settings of a test: its own warehouse, and the session's options."""
     base = load(warehouse=str(warehouse)).model_dump()
     base["spark"]["conf"] = spark_options()
+    base["quality"]["gates"] = False  # they cost seconds a stage; tests of them turn them on
     for section, values in sections.items():
         base[section] |= values
     return Settings.model_validate(base)

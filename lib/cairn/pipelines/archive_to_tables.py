@@ -14,8 +14,10 @@ from cairn.pipelines.headers import read_headers
 from cairn.pipelines.inventory import take_inventory
 from cairn.pipelines.job import Job
 from cairn.pipelines.pixels import read_pixels
-from cairn.pipelines.series import run_series
+from cairn.pipelines.quality_gates import after, before
+from cairn.pipelines.series import Refreshed, run_series
 from cairn.pipelines.summary import Account, account
+from cairn.spark.ledger import Run
 from cairn.spark.store import Store
 from cairn.tables.run import RUN, RUN_BATCH
 
@@ -98,6 +100,8 @@ def worker_cpu(store: Store, run: str) -> float:
 def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None, records: Loads = ()) -> Done:
     """Run inventory, headers, pixels, series, ehr where there are records, and deidentify where there are terms for it.
 
+    The tables of each stage are checked (:mod:`cairn.pipelines.quality_gates`); nothing crosses while an error stands.
+
     Parameters
     ----------
     job : Job
@@ -113,16 +117,35 @@ def run_stages(job: Job, roots: Sequence[str], terms: Terms | None = None, recor
     -------
     Done
         Counts. A second call changes nothing and counts nothing as read.
+
+    Raises
+    ------
+    CairnError
+        QUALITY_GATE_CLOSED, and what the stages raise.
     """
     store = job.store
     take_inventory(store, job.run("inventory"), job.folder("inventory"), job.stream, roots)
+    after(job, "inventory")
     headers = read_headers(store, job.run("headers"), job.folder("headers"), job.stream)
+    after(job, "headers")
     pixels = read_pixels(store, job.run("pixels"), job.folder("pixels"), job.stream)
+    after(job, "pixels")
     described = run_series(store, job.run("series"))
+    after(job, "series")
     loaded = load_deliveries(job, records) if records else None
+    if records:
+        after(job, "ehr")
     crossed = None
     if terms is not None:
+        before(job, "deidentify")
         crossed = deidentify(store, job.run("deidentify"), job.folder("deidentify"), job.stream, terms)
+        after(job, "deidentify")
+    return _done(store, headers, pixels, described, crossed, loaded)
+
+
+def _done(
+    store: Store, headers: Run, pixels: Run, described: Refreshed, crossed: Crossed | None, loaded: Loaded | None
+) -> Done:
     return Done(
         account(store),
         headers.counts["entries"],

@@ -26,6 +26,7 @@ from cairn.pipelines.extract import extract
 from cairn.pipelines.extract_request import ACCOUNT, STAGED, requested, staging_of
 from cairn.pipelines.job import Job, opened
 from cairn.pipelines.pixels import device_rules
+from cairn.pipelines.quality_gates import before
 from cairn.pipelines.release import release
 from cairn.pipelines.terms import site_terms
 from cairn.settings import Settings
@@ -108,7 +109,9 @@ def deliveries(job: Job, terms: Terms, conf: Path) -> list[str]:
     """Freeze the cohort, make and release the extract of every project in `conf`; return the account in words."""
     lists = definitions.load_lists(conf / "codelists")
     definition = definitions.load(conf / "cohorts" / f"{COHORT}.yaml", lists, {})
+    before(job, "cohort")
     frozen = freeze(job.store, job.run("cohort"), definition)
+    before(job, "extract")
     told = [f"Two projects get an extract of it, list {frozen.number}, each under a key of its own:"]
     told.append(f"  {'project':<20}" + "".join(f"{name:>12}" for name in ("members", *ACCOUNT)))
     folders = []

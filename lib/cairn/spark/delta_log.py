@@ -131,6 +131,12 @@ def table_id(spark: SparkSession, uri: str) -> str:
     return str(_snapshot(spark, uri).metadata().id())
 
 
+def table_size(spark: SparkSession, uri: str) -> int | None:
+    """Return the bytes of a table's files, or None when its log does not say without being read whole."""
+    known = _snapshot(spark, uri).sizeInBytesIfKnown()
+    return None if known.isEmpty() else int(known.get())
+
+
 def table_property(spark: SparkSession, uri: str, name: str) -> str | None:
     """Return a property of a table, or None when it is not set."""
     found = _snapshot(spark, uri).metadata().configuration().get(name)

@@ -48,6 +48,7 @@ MAKER = {
     "cohort": "cohort",
     "cohort_member": "cohort",
     "attrition": "cohort",
+    "quality": "quality",
     "extract": "extract",
     "extract_item": "extract",
     "withdrawal": "withdraw",
@@ -61,7 +62,7 @@ GONE = "_gone"
 def maker(zone: str, table: str) -> str:
     """Return the job, or jobs, that make a table: what to run when it is missing."""
     job = MAKER.get(table) or ("ehr" if table.startswith("ehr_") else "the job that makes it")
-    if zone == "deidentified" and job != "cohort":
+    if zone == "deidentified" and job not in ("cohort", "quality"):
         return "ehr and deidentify" if job == "ehr" else "deidentify"
     return job
 
@@ -149,6 +150,10 @@ class Store:
     def table_id(self, contract: Contract) -> str:
         """Return the id of an existing table: the same for all of its versions, another one when it is made anew."""
         return delta_log.table_id(self.spark, self.location(contract))
+
+    def size(self, contract: Contract) -> int | None:
+        """Return the bytes of a table's files, as far as its log tells at once."""
+        return delta_log.table_size(self.spark, self.location(contract))
 
     def append(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Append rows.
