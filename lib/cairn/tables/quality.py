@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TypedDict
 
 from cairn.tables.contract import Contract
 
@@ -238,6 +239,13 @@ def covered(table: str, column: str, by: str, where: str = "", severity: str = E
     """Return the expectation that each value of another table's column has its row in the table of the suite."""
     says = f"every {column} of {table} has its row here" + (f" (where {where})" if where else "")
     return Related("covered", says, Side(table, (column,), where), (Side(by, (column,)),), severity)
+
+
+class Imaged(TypedDict):
+    """Which columns of a table tell modality and day."""
+
+    modality: str
+    date: str
 
 
 def made_suite(

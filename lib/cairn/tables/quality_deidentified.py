@@ -19,7 +19,7 @@ from cairn.tables.deidentified import (
     REPORT_TEXT,
     VOCABULARY_TWINS,
 )
-from cairn.tables.quality import TODAY, Between, Expectation, OneOf, Related, Side, Suite, made_suite, refers
+from cairn.tables.quality import TODAY, Between, Expectation, Imaged, OneOf, Related, Side, Suite, made_suite, refers
 from cairn.tables.quality_image import (
     IMAGE,
     PIXELS,
@@ -33,7 +33,7 @@ from cairn.tables.quality_records import RECORD_ROWS
 
 _INSTANCE, _SERIES = DEIDENTIFIED_INSTANCE.full_name, DEIDENTIFIED_SERIES.full_name
 _PERSON = "deidentified.person"
-_IMAGED = {"modality": "modality", "date": "study_date"}
+_IMAGED: Imaged = {"modality": "modality", "date": "study_date"}
 
 
 def beyond(contract: Contract, expectations: tuple[Expectation, ...]) -> tuple[Expectation, ...]:

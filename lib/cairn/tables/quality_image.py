@@ -16,6 +16,7 @@ from cairn.tables.quality import (
     Complete,
     Expectation,
     Holds,
+    Imaged,
     OneOf,
     Related,
     Side,
@@ -128,7 +129,7 @@ def _accounted(says: str, left: Side, *right: Side) -> Related:
 
 _INSTANCES = Side(INSTANCE.full_name, ("uri",))
 _NO_PIXELS = Side(QUARANTINE.full_name, ("uri",), "stage = 'pixels'")
-_IMAGED = {"modality": "modality", "date": "study_date"}
+_IMAGED: Imaged = {"modality": "modality", "date": "study_date"}
 
 # fmt: off
 IMAGE_SUITES: tuple[Suite, ...] = (
