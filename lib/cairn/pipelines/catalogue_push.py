@@ -18,9 +18,8 @@ from cairn.catalogue.writing import WRITTEN, Removal, Writer
 from cairn.errors import CairnError
 from cairn.spark.changes import changed_keys
 from cairn.spark.ledger import Run, recorded
-from cairn.spark.liveness import StageLock
+from cairn.spark.locks import stage_lock
 from cairn.spark.partitions import count_partitions
-from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.tables.contract import Contract
 from cairn.tables.instance import INSTANCE
@@ -181,10 +180,7 @@ def push(store: Store, run: Run, take_over: bool = False) -> list[Pushed]:
     connection = Connection(store.settings.catalogue)
     limit = connection.limit_bytes()
     store.read(INSTANCE)
-    scratch = store.settings.scratch
-    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    lock = StageLock(locks, JOB, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
-    with lock, recorded(store, run):
+    with stage_lock(store, JOB, run), recorded(store, run):
         there = [mirror for mirror in MIRRORS if store.exists(mirror.contract)]
         states = {m.contract.name: _begun(store, connection, m, take_over) for m in there}
         Writer(connection).make_indexes()

@@ -19,7 +19,8 @@ from cairn.pipelines.deidentify_records import cross_records, local_key, number_
 from cairn.pipelines.deidentify_task import CROSSED, OPTED_OUT, STAGE, DeidentifyWork, Terms
 from cairn.pipelines.deidentify_twins import OF_PIXELS, refresh_twins
 from cairn.spark.ledger import Run
-from cairn.spark.stage import Stage, forget_entries, run_stage, stage_lock
+from cairn.spark.locks import stage_lock
+from cairn.spark.stage import Stage, forget_entries, run_stage
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
 from cairn.spark.udfs import uid_udf

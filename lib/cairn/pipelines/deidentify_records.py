@@ -18,7 +18,7 @@ from cairn.deid.free_text import DESCRIPTOR, PROSE
 from cairn.pipelines.deidentify_task import Terms
 from cairn.spark.changes import changed_keys, is_unchanged
 from cairn.spark.ledger import Run, recorded, versions_read
-from cairn.spark.locks import job_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
 from cairn.spark.udfs import days_udf, person_udf, scrub_udf, uid_udf
 from cairn.tables.contract import Column as ContractColumn
@@ -116,7 +116,7 @@ def cross_records(store: Store, run: Run, terms: Terms) -> dict[str, int]:
     same = under in before and not lost
     same = same and all(is_unchanged(store, contract, before.get(contract.full_name)) for contract in links)
     crossing = Crossing(terms, owners(store), opted_out(store, terms))
-    with job_lock(store.settings, own), recorded(store, own):
+    with stage_lock(store, own.job, own), recorded(store, own):
         own.reads(under, 0)
         for contract in links:
             own.reads(contract.full_name, store.version(contract))

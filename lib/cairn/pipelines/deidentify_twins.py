@@ -16,7 +16,7 @@ from cairn.pipelines.deidentify_task import CROSSED, Terms
 from cairn.pipelines.series_aggregate import series_rows, study_rows
 from cairn.spark.changes import changed_keys
 from cairn.spark.ledger import Run, recorded, versions_read
-from cairn.spark.locks import job_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
 from cairn.spark.udfs import uid_udf
 from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
@@ -63,7 +63,7 @@ def refresh_twins(store: Store, run: Run, terms: Terms) -> None:
     under = f"terms {terms.version()}"
     before = versions_read(store, JOB)
     since = before if under in before else {}
-    with job_lock(store.settings, own), recorded(store, own):
+    with stage_lock(store, own.job, own), recorded(store, own):
         own.reads(under, 0)
         for contract in (CROSSING, DEIDENTIFIED_INSTANCE, SERIES, *OF_PIXELS):
             if store.exists(contract):

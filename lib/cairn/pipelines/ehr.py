@@ -27,7 +27,7 @@ from cairn.ehr.persons import person_rows, resolve_aliases
 from cairn.ehr.rows import QUARANTINED, Delivery
 from cairn.errors import CONDITIONS, CairnError
 from cairn.spark.ledger import Run, recorded
-from cairn.spark.locks import job_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.schema import schema_sql, sql_type
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
@@ -137,7 +137,7 @@ def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, source
     mapping = sources[0].mapping
     contract = mapping.contract
     store.ensure(contract, QUARANTINE)
-    with job_lock(store.settings, run), recorded(store, run):
+    with stage_lock(store, run.job, run), recorded(store, run):
         counts = _read(store, scratch, sources)
         print(f"{STAGE}: {mapping.mapping}: {counts['read']:,} rows read", file=stream, flush=True)
         if counts["read"] != counts["typed"] + counts["quarantined"]:
@@ -274,7 +274,7 @@ def refresh_persons(store: Store, run: Run) -> Counter[str]:
     if not store.exists(REGISTER):
         return counts
     store.ensure(PERSON, PERSON_ALIAS, DEATHS, LOCAL_NUMBER)
-    with job_lock(store.settings, run), recorded(store, run):
+    with stage_lock(store, run.job, run), recorded(store, run):
         register = store.read(REGISTER)
         # Replaced numbers are few among millions; following their chains is no join.
         pairs = register.where("current_chi IS NOT NULL AND current_chi <> patient_id").select(

@@ -32,7 +32,7 @@ from cairn.pipelines.inventory_task import (
     folder_row,
 )
 from cairn.spark.ledger import Run, recorded
-from cairn.spark.liveness import StageLock
+from cairn.spark.locks import stage_lock
 from cairn.spark.stage import as_cairn_error
 from cairn.spark.storage import Folder as Scratch
 from cairn.spark.store import Store
@@ -79,13 +79,8 @@ def take_inventory(store: Store, run: Run, scratch: Scratch, stream: TextIO, roo
         SOURCE_MISSING (nothing is changed), STAGE_BUSY, STAGE_FAILED, NO_DISK.
     """
     opened = open_roots(roots, os.getcwd(), None, store.settings.inventory.timeout_seconds)
-    settings = store.settings.scratch
-    locks = Scratch(store.settings.zone_root("identifiable")).child("_locks")
     store.ensure(ARCHIVE_ENTRY, QUARANTINE)
-    with (
-        StageLock(locks, STAGE, run.id, run.clock, settings.heartbeat_seconds, settings.dead_after_seconds) as lock,
-        recorded(store, run),
-    ):
+    with stage_lock(store, STAGE, run) as lock, recorded(store, run):
         try:
             inventory = _Inventory(store, run, scratch, stream)
             listed = inventory.listed(opened)

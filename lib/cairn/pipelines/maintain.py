@@ -17,14 +17,14 @@ from pyspark.sql import functions as F
 
 from cairn.errors import CairnError, nearest
 from cairn.pipelines import deidentify_records, deidentify_twins
+from cairn.pipelines.deidentify import ZONE
 from cairn.pipelines.deidentify_records import opted_out, terms_told, with_register
 from cairn.pipelines.deidentify_task import OPTED_OUT, Terms
 from cairn.spark import intents, swap, upkeep
 from cairn.spark.changes import is_unchanged
 from cairn.spark.ledger import Run, recorded, versions_read
-from cairn.spark.liveness import StageLock
+from cairn.spark.locks import stage_lock
 from cairn.spark.progress import Progress
-from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.spark.udfs import person_udf
 from cairn.spark.upkeep import FileSizes
@@ -35,7 +35,7 @@ from cairn.tables.registry import contracts
 from cairn.tables.run import RUN, RUN_BATCH
 
 JOB, ERASE = "maintain", "maintain-erase"
-STAGES = ("inventory", "headers", "pixels", "series", "ehr", "deidentify", "extract")
+STAGES = ("inventory", "headers", "pixels", "series", "ehr", "deidentify", ZONE, "extract")
 """Stages that write the zones: none of them is at work while files are removed."""
 ZONES_KEPT = ("identifiable", "deidentified")
 
@@ -151,7 +151,7 @@ def maintain(store: Store, run: Run, stream: TextIO, tables: Sequence[Contract],
     """
     with ExitStack() as locks:
         for stage in (JOB, *STAGES):
-            locks.enter_context(_lock(store, run, stage))
+            locks.enter_context(stage_lock(store, stage, run))
         swap.finish(store, run)
         refuse_unfinished(store)
         before = _sizes(store, tables)
@@ -171,12 +171,6 @@ def refuse_unfinished(store: Store) -> None:
     left = {name.split("-")[0] for name in intents.folder(store).names() if name.endswith(".json")}
     if left:
         raise CairnError("INTENTS_LEFT", stages=", ".join(sorted(left)))
-
-
-def _lock(store: Store, run: Run, stage: str) -> StageLock:
-    scratch = store.settings.scratch
-    folder = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    return StageLock(folder, stage, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
 
 
 def _sizes(store: Store, tables: Sequence[Contract]) -> dict[str, FileSizes]:

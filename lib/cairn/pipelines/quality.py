@@ -20,7 +20,7 @@ from cairn.quality.measures import Measures
 from cairn.settings import ZONES
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
-from cairn.spark.locks import job_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.measuring import measured
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
@@ -144,7 +144,7 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
     CairnError
         STAGE_BUSY while another check is at work.
     """
-    with job_lock(store.settings, run), recorded(store, run):
+    with stage_lock(store, run.job, run), recorded(store, run):
         checking = _Check(store, run, [suites()[name] for name in names], accept)
         checked = checking.carried_out(zones)
         run.count(checked.counts())

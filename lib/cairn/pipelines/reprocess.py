@@ -38,7 +38,7 @@ from cairn.pipelines.terms import site_terms
 from cairn.spark import swap
 from cairn.spark.beside import BesideStore
 from cairn.spark.ledger import Run, recorded, versions_read
-from cairn.spark.stage import stage_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
 from cairn.spark.swap import Exchange
 from cairn.tables.crossing import CROSSING

@@ -18,7 +18,7 @@ from cairn.pipelines.series_aggregate import series_rows, study_rows
 from cairn.pipelines.series_pixels import series_of_changed, with_pixels, with_text
 from cairn.spark import swap
 from cairn.spark.ledger import Run, recorded, version_read
-from cairn.spark.stage import stage_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.burned_in_text import TEXT_SEARCH

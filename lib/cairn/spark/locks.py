@@ -1,23 +1,25 @@
-"""The lock of a job that is no resumable stage: at most one run of it at a time, as `recorded` asks for."""
+"""The locks of stages and jobs: at most one run of each at a time, as `recorded` asks for."""
 
 from __future__ import annotations
 
-from cairn.settings import Settings
 from cairn.spark.ledger import Run
 from cairn.spark.liveness import StageLock
 from cairn.spark.storage import Folder
+from cairn.spark.store import Store
 
 
-def job_lock(settings: Settings, run: Run) -> StageLock:
-    """Return the lock of a run's job, to be entered; it lies where those of the stages lie.
+def stage_lock(store: Store, name: str, run: Run) -> StageLock:
+    """Return the lock under which at most one run of a stage, or of what else goes by `name`, is at work.
 
     Parameters
     ----------
-    settings : Settings
-        Say where the identifiable zone lies, and when a run counts as dead.
+    store : Store
+        Its settings say where the identifiable zone lies, and when a run counts as dead.
+    name : str
+        A stage, or a job that is none (``run.job``).
     run : Run
-        The run.
+        The run, to hold it.
     """
-    scratch = settings.scratch
-    folder = Folder(settings.zone_root("identifiable")).child("_locks")
-    return StageLock(folder, run.job, run.id, run.clock, scratch.heartbeat_seconds, scratch.dead_after_seconds)
+    limits = store.settings.scratch
+    folder = Folder(store.settings.zone_root("identifiable")).child("_locks")
+    return StageLock(folder, name, run.id, run.clock, limits.heartbeat_seconds, limits.dead_after_seconds)

@@ -28,6 +28,7 @@ from cairn.spark import intents, plan, swap
 from cairn.spark.intents import Intent
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.liveness import StageLock
+from cairn.spark.locks import stage_lock
 from cairn.spark.progress import Progress, ticking
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
@@ -144,13 +145,6 @@ def run_stage(stage: Stage, store: Store, run: Run, scratch: Folder, stream: Tex
             for contract in stage.targets:
                 run.writes(contract.full_name, store.version(contract))
     return run
-
-
-def stage_lock(store: Store, name: str, run: Run) -> StageLock:
-    """Return the lock under which at most one run of a stage, or of what else goes by `name`, is at work."""
-    limits = store.settings.scratch
-    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    return StageLock(locks, name, run.id, run.clock, limits.heartbeat_seconds, limits.dead_after_seconds)
 
 
 def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:

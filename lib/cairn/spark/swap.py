@@ -25,6 +25,7 @@ from cairn.spark.delta_log import Token
 from cairn.spark.feed import UNTOLD, write_changes
 from cairn.spark.ledger import Run, note_done
 from cairn.spark.liveness import StageLock
+from cairn.spark.locks import stage_lock
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.tables.contract import Contract
@@ -125,9 +126,7 @@ def _write(store: Store, name: str, exchange: Exchange) -> None:
 
 def lock(store: Store, run: Run) -> StageLock:
     """Return the lock under which exchanges are made."""
-    limits = store.settings.scratch
-    locks = Folder(store.settings.zone_root("identifiable")).child("_locks")
-    return StageLock(locks, LOCK, run.id, run.clock, limits.heartbeat_seconds, limits.dead_after_seconds)
+    return stage_lock(store, LOCK, run)
 
 
 def finish(store: Store, run: Run) -> Exchange | None:
