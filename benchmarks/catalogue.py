@@ -147,9 +147,8 @@ def run(folder: Path, uri_file: str, documents: int) -> None:
     with opened("benchmark", settings) as job:
         make_rows(job.store, distinct_rows(folder), documents)
         rows = job.store.read(INSTANCE).count()
-    there = killed_push(settings, connection, documents)
-    print(f"{rows:,} rows; {there:,} documents when it was killed", flush=True)
-    with opened("benchmark", settings) as job:
+        there = killed_push(settings, connection, documents)
+        print(f"{rows:,} rows; {there:,} documents when it was killed", flush=True)
         (first,) = timed(job, "push, resumed", rows, lambda: push(job.store, job.run(PUSH)))  # type: ignore[misc]
         print(f"  {first.line()}")
         (again,) = timed(job, "push again", 0, lambda: push(job.store, job.run(PUSH)))  # type: ignore[misc]
