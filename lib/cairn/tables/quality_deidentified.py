@@ -6,6 +6,8 @@ Beside what is said here, no table of the zone has a column without a rule, or t
 
 from __future__ import annotations
 
+from typing import Any
+
 from cairn.tables.cohort import ATTRITION, COHORT, COHORT_MEMBER
 from cairn.tables.contract import Contract
 from cairn.tables.deidentified import (
@@ -33,7 +35,7 @@ from cairn.tables.quality_records import RECORD_ROWS
 
 _INSTANCE, _SERIES = DEIDENTIFIED_INSTANCE.full_name, DEIDENTIFIED_SERIES.full_name
 _PERSON = "deidentified.person"
-_IMAGED = {"modality": "modality", "date": "study_date"}
+_IMAGED: dict[str, Any] = {"modality": "modality", "date": "study_date"}
 
 
 def beyond(contract: Contract, expectations: tuple[Expectation, ...]) -> tuple[Expectation, ...]:

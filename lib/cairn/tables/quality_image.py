@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cairn.errors import ENTRY_CONDITIONS
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
@@ -128,7 +130,7 @@ def _accounted(says: str, left: Side, *right: Side) -> Related:
 
 _INSTANCES = Side(INSTANCE.full_name, ("uri",))
 _NO_PIXELS = Side(QUARANTINE.full_name, ("uri",), "stage = 'pixels'")
-_IMAGED = {"modality": "modality", "date": "study_date"}
+_IMAGED: dict[str, Any] = {"modality": "modality", "date": "study_date"}
 
 # fmt: off
 IMAGE_SUITES: tuple[Suite, ...] = (
