@@ -15,7 +15,7 @@ from cairn.errors import CairnError
 from cairn.settings import load
 from cairn.spark.ledger import Run
 from cairn.spark.liveness import Owner, StageLock, born, is_alive, read_owner, this_process
-from cairn.spark.locks import job_lock
+from cairn.spark.locks import stage_lock
 from cairn.spark.storage import Folder
 
 NOW = 1_800_000_000.0
@@ -91,7 +91,7 @@ def test_a_run_whose_lock_was_taken_away_must_not_commit(folder: Folder) -> None
 
 def test_a_job_that_is_no_stage_has_its_lock_beside_the_others(tmp_path: Path) -> None:
     settings = load(warehouse=str(tmp_path))
-    with job_lock(settings, Run("r1", "ehr", lambda: NOW)):
+    with stage_lock(settings, "ehr", Run("r1", "ehr", lambda: NOW)):
         assert (tmp_path / "identifiable" / "_locks" / "ehr.lock").exists()
-        with pytest.raises(CairnError, match="STAGE_BUSY"), job_lock(settings, Run("r2", "ehr", lambda: NOW)):
+        with pytest.raises(CairnError, match="STAGE_BUSY"), stage_lock(settings, "ehr", Run("r2", "ehr", lambda: NOW)):
             pass

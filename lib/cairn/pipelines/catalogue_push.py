@@ -180,7 +180,7 @@ def push(store: Store, run: Run, take_over: bool = False) -> list[Pushed]:
     connection = Connection(store.settings.catalogue)
     limit = connection.limit_bytes()
     store.read(INSTANCE)
-    with stage_lock(store, JOB, run), recorded(store, run):
+    with stage_lock(store.settings, JOB, run), recorded(store, run):
         there = [mirror for mirror in MIRRORS if store.exists(mirror.contract)]
         states = {m.contract.name: _begun(store, connection, m, take_over) for m in there}
         Writer(connection).make_indexes()

@@ -123,7 +123,7 @@ def deidentify(store: Store, run: Run, scratch: Folder, stream: TextIO, terms: T
     refuse_unknown_columns(store)
     terms = with_register(store, terms)
     ensure_compiled(stream)
-    with stage_lock(store, ZONE, run):
+    with stage_lock(store.settings, ZONE, run):
         return _brought_up_to_date(store, run, scratch, stream, terms, version)
 
 

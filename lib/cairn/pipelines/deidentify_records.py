@@ -116,7 +116,7 @@ def cross_records(store: Store, run: Run, terms: Terms) -> dict[str, int]:
     same = under in before and not lost
     same = same and all(is_unchanged(store, contract, before.get(contract.full_name)) for contract in links)
     crossing = Crossing(terms, owners(store), opted_out(store, terms))
-    with stage_lock(store, own.job, own), recorded(store, own):
+    with stage_lock(store.settings, own.job, own), recorded(store, own):
         own.reads(under, 0)
         for contract in links:
             own.reads(contract.full_name, store.version(contract))

@@ -63,7 +63,7 @@ def refresh_twins(store: Store, run: Run, terms: Terms) -> None:
     under = f"terms {terms.version()}"
     before = versions_read(store, JOB)
     since = before if under in before else {}
-    with stage_lock(store, own.job, own), recorded(store, own):
+    with stage_lock(store.settings, own.job, own), recorded(store, own):
         own.reads(under, 0)
         for contract in (CROSSING, DEIDENTIFIED_INSTANCE, SERIES, *OF_PIXELS):
             if store.exists(contract):

@@ -137,7 +137,7 @@ def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, source
     mapping = sources[0].mapping
     contract = mapping.contract
     store.ensure(contract, QUARANTINE)
-    with stage_lock(store, run.job, run), recorded(store, run):
+    with stage_lock(store.settings, run.job, run), recorded(store, run):
         counts = _read(store, scratch, sources)
         print(f"{STAGE}: {mapping.mapping}: {counts['read']:,} rows read", file=stream, flush=True)
         if counts["read"] != counts["typed"] + counts["quarantined"]:
@@ -274,7 +274,7 @@ def refresh_persons(store: Store, run: Run) -> Counter[str]:
     if not store.exists(REGISTER):
         return counts
     store.ensure(PERSON, PERSON_ALIAS, DEATHS, LOCAL_NUMBER)
-    with stage_lock(store, run.job, run), recorded(store, run):
+    with stage_lock(store.settings, run.job, run), recorded(store, run):
         register = store.read(REGISTER)
         # Replaced numbers are few among millions; following their chains is no join.
         pairs = register.where("current_chi IS NOT NULL AND current_chi <> patient_id").select(

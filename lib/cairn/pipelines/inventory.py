@@ -80,7 +80,7 @@ def take_inventory(store: Store, run: Run, scratch: Scratch, stream: TextIO, roo
     """
     opened = open_roots(roots, os.getcwd(), None, store.settings.inventory.timeout_seconds)
     store.ensure(ARCHIVE_ENTRY, QUARANTINE)
-    with stage_lock(store, STAGE, run) as lock, recorded(store, run):
+    with stage_lock(store.settings, STAGE, run) as lock, recorded(store, run):
         try:
             inventory = _Inventory(store, run, scratch, stream)
             listed = inventory.listed(opened)

@@ -151,7 +151,7 @@ def maintain(store: Store, run: Run, stream: TextIO, tables: Sequence[Contract],
     """
     with ExitStack() as locks:
         for stage in (JOB, *STAGES):
-            locks.enter_context(stage_lock(store, stage, run))
+            locks.enter_context(stage_lock(store.settings, stage, run))
         swap.finish(store, run)
         refuse_unfinished(store)
         before = _sizes(store, tables)

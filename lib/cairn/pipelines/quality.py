@@ -144,7 +144,7 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
     CairnError
         STAGE_BUSY while another check is at work.
     """
-    with stage_lock(store, run.job, run), recorded(store, run):
+    with stage_lock(store.settings, run.job, run), recorded(store, run):
         checking = _Check(store, run, [suites()[name] for name in names], accept)
         checked = checking.carried_out(zones)
         run.count(checked.counts())

@@ -329,7 +329,7 @@ def _finish_left_over(store: Store, run: Run) -> Exchange | None:
 
 def _hold(locks: ExitStack, store: Store, run: Run) -> None:
     for name in WRITERS:
-        locks.enter_context(stage_lock(store, name, run))
+        locks.enter_context(stage_lock(store.settings, name, run))
 
 
 def status(store: Store) -> list[str]:

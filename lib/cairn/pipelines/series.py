@@ -82,7 +82,7 @@ def run_series(store: Store, run: Run) -> Refreshed:
         STAGE_BUSY, or TABLE_MISSING before the headers stage has run. Killed at any moment and run again it starts from
         the same recorded versions, and every write of it can be made twice.
     """
-    with stage_lock(store, run.job, run), recorded(store, run):
+    with stage_lock(store.settings, run.job, run), recorded(store, run):
         swap.finish(store, run)
         sources = (INSTANCE, ARCHIVE_ENTRY, *OF_PIXELS)
         known = {table.full_name: version_read(store, run.job, table.full_name) for table in sources}

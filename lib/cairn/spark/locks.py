@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from cairn.settings import Settings
 from cairn.spark.ledger import Run
 from cairn.spark.liveness import StageLock
 from cairn.spark.storage import Folder
-from cairn.spark.store import Store
 
 
-def stage_lock(store: Store, name: str, run: Run) -> StageLock:
+def stage_lock(settings: Settings, name: str, run: Run) -> StageLock:
     """Return the lock under which at most one run of a stage, or of what else goes by `name`, is at work.
 
     Parameters
     ----------
-    store : Store
-        Its settings say where the identifiable zone lies, and when a run counts as dead.
+    settings : Settings
+        Say where the identifiable zone lies, and when a run counts as dead.
     name : str
         A stage, or a job that is none (``run.job``).
     run : Run
         The run, to hold it.
     """
-    limits = store.settings.scratch
-    folder = Folder(store.settings.zone_root("identifiable")).child("_locks")
+    limits = settings.scratch
+    folder = Folder(settings.zone_root("identifiable")).child("_locks")
     return StageLock(folder, name, run.id, run.clock, limits.heartbeat_seconds, limits.dead_after_seconds)

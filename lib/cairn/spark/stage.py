@@ -132,7 +132,7 @@ def run_stage(stage: Stage, store: Store, run: Run, scratch: Folder, stream: Tex
         STAGE_BUSY, STAGE_FAILED, ENTRIES_LOST, NO_DISK, or what the work raised. What was committed stays; the next run
         goes on.
     """
-    with stage_lock(store, stage.name, run) as lock:
+    with stage_lock(store.settings, stage.name, run) as lock:
         swap.finish(store, run)
         tables = (*stage.targets, RUN_BATCH)
         store.ensure(*tables)

@@ -126,7 +126,7 @@ def _write(store: Store, name: str, exchange: Exchange) -> None:
 
 def lock(store: Store, run: Run) -> StageLock:
     """Return the lock under which exchanges are made."""
-    return stage_lock(store, LOCK, run)
+    return stage_lock(store.settings, LOCK, run)
 
 
 def finish(store: Store, run: Run) -> Exchange | None:
