@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pydicom
 import pytest
 
+from cairn.cli import main_guard
 from cairn.synthetic.mixes import SHARES, synthesise_mix
 
 JOB = Path(__file__).resolve().parents[2] / "jobs" / "synthesise.py"
@@ -52,7 +53,7 @@ def test_enhanced_instances_have_sixty_frames(tmp_path: Path) -> None:
 
 def run_job(*arguments: str) -> int:
     main = runpy.run_path(str(JOB))["main"]
-    code: int = main(list(arguments))
+    code: int = main_guard(main, list(arguments))
     return code
 
 
