@@ -56,6 +56,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 if file.startswith(LONG) else 2 if file.startswith(("tests/pipelines", "tests/spark")) else 3
 
     items.sort(key=late)
+    if "CAIRN_TEST_LONG" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes by itself: set CAIRN_TEST_LONG=1"))
 
 
 @pytest.hookimpl(optionalhook=True)

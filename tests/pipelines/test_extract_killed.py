@@ -1,7 +1,4 @@
-"""An extract killed again and again, and one that loses an executor: the same manifest, and nothing half made is seen.
-
-Three kills; CAIRN_TEST_SEARCH=1 makes it ten.
-"""
+"""An extract killed again and again, and one that loses an executor: the same manifest, and nothing half made is seen."""
 
 from __future__ import annotations
 
@@ -25,12 +22,10 @@ from cairn.pipelines.extract_request import signing_key, staging_of
 from cairn.synthetic.mixes import synthesise_mix
 
 FILES = 48
-SOME = ("5 images", "40 images", "tables")
-MANY = ("1 images", "5 images", "10 images", "15 images", "20 images", "30 images", "40 images", "48 images",
-        "tables", "files.csv")  # fmt: skip
-MOMENTS = MANY if "CAIRN_TEST_SEARCH" in os.environ else SOME
+MOMENTS = ("1 images", "5 images", "10 images", "15 images", "20 images", "30 images", "40 images", "48 images",
+           "tables", "files.csv")  # fmt: skip
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @dataclass

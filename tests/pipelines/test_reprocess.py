@@ -99,6 +99,7 @@ def stopped_at(patch, module, name, at, call):
             call()
 
 
+@pytest.mark.long
 def test_killed_six_times_read_all_the_while_and_rolled_back(job, monkeypatch):
     store, request = job.store, Request()
     old = contents(store)
