@@ -38,6 +38,8 @@ from cairn.tables.quarantine import QUARANTINE
 TOLD_BY_BYTES = {"HEADER_TRUNCATED", "CHARSET_UNDECLARED_UTF8", "CHARSET_BROKEN"}
 """Findings of files of which another reader may tell something else."""
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

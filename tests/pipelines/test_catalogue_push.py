@@ -22,6 +22,8 @@ from cairn.pipelines.catalogue_push import JOB, Pushed, pending, push
 from cairn.tables.instance import INSTANCE
 from cairn.tables.run import RUN
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

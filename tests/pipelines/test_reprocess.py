@@ -177,6 +177,7 @@ def test_the_same_parser_changes_nothing_and_another_key_everything_beyond(job):
     assert versions == {table: store.version(table) for table in versions}
 
 
+@pytest.mark.long
 def test_what_changes_while_it_is_built_is_neither_lost_nor_overwritten(job, monkeypatch):
     store, spark = job.store, job.store.spark
     with_other_parser(monkeypatch)
@@ -202,6 +203,7 @@ def test_what_changes_while_it_is_built_is_neither_lost_nor_overwritten(job, mon
     assert len(rows) == store.read(HEADER_BLOB).count() + 1
 
 
+@pytest.mark.long
 def test_a_gate_keeps_what_lost_too_much_out(job, monkeypatch):
     store = job.store
     old = contents(store)
@@ -223,6 +225,7 @@ def test_a_gate_keeps_what_lost_too_much_out(job, monkeypatch):
     assert opened_set(store) is None and swap.folder(store).names(folders=True) == []
 
 
+@pytest.mark.long
 def test_selections_touch_only_what_they_should(job, monkeypatch):
     store = job.store
     chosen = store.read(INSTANCE).where("modality = 'MR'").select("uri").orderBy("uri")
@@ -260,6 +263,7 @@ def primaries(store):
     return {row[0] for row in rows.agg(F.count_if("is_primary").alias("n")).select("n").distinct().collect()}
 
 
+@pytest.mark.long
 def test_a_plan_measures_a_sample_and_changes_nothing(job):
     store = job.store
     versions = [store.version(table) for table in TABLES]
@@ -275,6 +279,7 @@ def test_a_plan_measures_a_sample_and_changes_nothing(job):
     assert opened_set(store) is None
 
 
+@pytest.mark.long
 def test_a_set_beside_refuses_to_write_live_tables(job):
     from cairn.spark.beside import BesideStore
 
