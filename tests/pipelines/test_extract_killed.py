@@ -1,4 +1,4 @@
-"""An extract killed again and again, and one that loses an executor: the same manifest, and nothing half made is seen."""
+"""An extract killed again and again, and one that loses an executor: the same manifest, and nothing half made."""
 
 from __future__ import annotations
 
