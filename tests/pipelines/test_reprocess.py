@@ -65,7 +65,7 @@ class Reader(threading.Thread):
         self.alone, self.together, self.faults = set(), set(), []
 
     def run(self):
-        while not self._over.is_set():
+        while not self._over.wait(0.5):
             try:
                 rows = self._store.read(INSTANCE).agg(
                     F.count("*"), F.sort_array(F.collect_set("parser_version")), F.count_if(F.col("is_primary"))

@@ -95,7 +95,7 @@ def merge_selected(beside: BesideStore) -> dict[str, int]:
         counts = _counts(live, made, current, refused, given_up)
         wanted = decided(live, current, given_up).persist(StorageLevel.DISK_ONLY)
         limit = beside.settings.reprocess.entries_per_batch
-        parts = max(1, math.ceil((wanted.count() + given_up.count()) / limit))
+        parts = math.ceil((wanted.count() + given_up.count()) / limit)
         for number in range(parts):
             _merge_part(live, wanted.where(_part(parts) == number), given_up.where(_part_of_uri(parts) == number))
         wanted.unpersist()
