@@ -34,7 +34,7 @@ def rows_of(*headers: bytes, **changes: object) -> pa.Table:
     n = parsed.num_rows
     given = {"uri": [f"file:///a/{i}.dcm" for i in range(n)], "content_version": ["v1"] * n, "run": ["r"] * n,
              "file_size": [1000] * n, "header_bytes": [500] * n, "pixel_offset": [None] * n, "is_primary": [True] * n,
-             "parser": ["kernel"] * n} | changes  # fmt: skip
+             "parser": ["kernel"] * n, "parser_version": ["kernel 1"] * n} | changes  # fmt: skip
     made = {name: pa.array(values, INSTANCE.column(name).type) for name, values in given.items()}
     return pa.Table.from_arrays(
         [(columns | made)[column.name] for column in INSTANCE.columns], schema=INSTANCE.arrow_schema

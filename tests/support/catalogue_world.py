@@ -52,6 +52,7 @@ def rows(headers: Sequence[bytes], first: int = 0, version: str = "v1") -> pa.Ta
         "pixel_offset": [None] * n,
         "is_primary": [True] * n,
         "parser": ["kernel"] * n,
+        "parser_version": ["kernel 1"] * n,
     }
     columns = {name: parsed.column(name) for name in parsed.column_names}
     columns |= {name: pa.array(values, INSTANCE.column(name).type) for name, values in given.items()}

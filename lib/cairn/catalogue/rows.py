@@ -206,6 +206,7 @@ def _parsed(table: pa.Table, entries: Sequence[Wanted], findings: Sequence[Seque
         "pixel_offset": pa.nulls(n, pa.int64()),
         "is_primary": pa.array([True] * n, pa.bool_()),
         "parser": pa.array([PARSER] * n, pa.string()),
+        "parser_version": pa.nulls(n, pa.string()),
     }
     if any(findings):
         columns["findings"] = pa.array(list(_merged(table.column("findings").to_pylist(), findings)), FINDINGS)
