@@ -80,7 +80,10 @@ def test_columns_of_real_files_come_out_of_their_documents() -> None:
         except Exception:  # noqa: BLE001 - what pydicom cannot read has no document
             continue
         seen += 1
-        if found := differences(data, made):
+        found = differences(data, made)
+        if b"\x08\x00\x18\x00" not in data:  # only the file meta information names it, which no document has
+            found = {name: both for name, both in found.items() if name not in ("sop_class_uid", "sop_instance_uid")}
+        if found:
             wrong[path.name] = found
     assert seen > 60
     assert wrong == {}
