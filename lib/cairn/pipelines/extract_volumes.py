@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cairn.errors import EntryError
@@ -69,7 +69,7 @@ class Volumes:
         return told.select(*items.columns).persist()
 
 
-def series_folder(path: str):  # type: ignore[no-untyped-def]
+def series_folder(path: str) -> Column:
     """Return the folder of a column of paths: one series."""
     return F.regexp_replace(path, "/[^/]*$", "")
 

@@ -219,7 +219,7 @@ def erase_opted_out(store: Store, run: Run, terms: Terms) -> tuple[int, int] | N
     CairnError
         OPT_OUTS_PENDING.
     """
-    zone = [contract for contract in existing(store) if contract.zone == "deidentified"]
+    zone = existing(store, zone="deidentified")
     terms = with_register(store, terms)
     told, known = terms_told(terms), versions_read(store, ERASE)
     if not zone or (told in known and not _opted_out_since(store, known.get(CROSSING.full_name))):
