@@ -144,7 +144,7 @@ def test_entries_without_header_or_with_both_outcomes_close_the_crossing(broken:
     sample.add(broken.store, suites()["identifiable.quarantine"].contract, [both], 13)
     assert closed(broken, "deidentify") == {
         (HEADER_BLOB.full_name, "accounted", "uri"),
-        (HEADER_BLOB.full_name, "apart", "uri"),
+        (INSTANCE.full_name, "apart", "uri"),
     }
 
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from cairn.quality.conditions import ADDRESS, broken, is_null, pass_of, year_sql
-from cairn.quality.judging import Limits, Verdict, judge, judge_zone
+from cairn.quality.judging import judge, judge_zone
 from cairn.quality.measures import Measures, Slice
+from cairn.quality.verdict import Limits, Verdict
 from cairn.tables.contract import Column, Contract
 from cairn.tables.quality import (
     TODAY,

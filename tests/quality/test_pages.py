@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from cairn.quality.conditions import broken, is_null, pass_of
-from cairn.quality.judging import Limits, judge, judge_zone
+from cairn.quality.judging import judge, judge_zone
 from cairn.quality.measures import Measures, Slice
 from cairn.quality.pages import Trend, trend_svg, write_pages
+from cairn.quality.verdict import Limits
 from cairn.tables.instance import INSTANCE
 from cairn.tables.quality import Between
 from cairn.tables.quality_suites import suites

@@ -30,6 +30,7 @@ def spark_options() -> dict[str, str]:
     """Options that make small tests quick; each changes speed only, never a result."""
     return {
         "spark.master": "local[2]",
+        "spark.driver.memory": "2g",  # one session lives through thousands of queries; Spark's own default is half that
         "spark.ui.enabled": "false",  # no web server
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",

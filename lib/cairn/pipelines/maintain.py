@@ -21,10 +21,12 @@ from cairn.pipelines.deidentify import ZONE
 from cairn.pipelines.deidentify_records import opted_out, terms_told, with_register
 from cairn.pipelines.deidentify_task import OPTED_OUT, Terms
 from cairn.spark import intents, swap, upkeep
+from cairn.spark.beside import FOLDER
 from cairn.spark.changes import is_unchanged
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
 from cairn.spark.progress import Progress
+from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.spark.udfs import person_udf
 from cairn.spark.upkeep import FileSizes
@@ -226,6 +228,9 @@ def erase_opted_out(store: Store, run: Run, terms: Terms) -> tuple[int, int] | N
         return None
     gone = opted_out(store, terms).select(person_udf(terms)("person").alias("person_id")).localCheckpoint()
     pending = [table.full_name for table in zone if table is not COHORT_MEMBER and _holds(store, table, gone)]
+    if Folder(store.settings.zone_root("deidentified")).child(FOLDER).names(folders=True):
+        # Tables that are being made there hold rows and versions of before, and are not in anybody's sight.
+        pending.append(f"{FOLDER} (end it by reprocess swap or reprocess discard)")
     if pending:
         raise CairnError("OPT_OUTS_PENDING", tables=", ".join(pending))
     jobs = (deidentify_twins.JOB, deidentify_records.JOB)

@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 
 from cairn.errors import CairnError, nearest
 from cairn.quality.conditions import pass_of
-from cairn.quality.judging import Baseline, Limits, Verdict, judge, judge_zone
+from cairn.quality.judging import judge, judge_zone
 from cairn.quality.measures import Measures
+from cairn.quality.verdict import Baseline, Limits, Verdict
 from cairn.settings import ZONES
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run, recorded
@@ -118,7 +119,14 @@ def _is(name: str, given: str) -> bool:
     return given in (name, name.partition(".")[2])
 
 
-def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (), accept: bool = False) -> Checked:
+def check(
+    store: Store,
+    run: Run,
+    names: Sequence[str],
+    zones: Sequence[str] = (),
+    accept: bool = False,
+    against: Store | None = None,
+) -> Checked:
     """Check tables.
 
     Parameters
@@ -133,6 +141,8 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
         Zones that must hold no table without a contract.
     accept : bool
         The tables as they are become what later runs are compared with: drift is recorded, not judged.
+    against : Store, optional
+        Whose last good run drift is measured against, when not these tables' own: tables made beside others.
 
     Returns
     -------
@@ -145,7 +155,7 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
         STAGE_BUSY while another check is at work.
     """
     with stage_lock(store.settings, run.job, run), recorded(store, run):
-        checking = _Check(store, run, [suites()[name] for name in names], accept)
+        checking = _Check(store, run, [suites()[name] for name in names], accept, against or store)
         checked = checking.carried_out(zones)
         run.count(checked.counts())
     return checked
@@ -154,8 +164,8 @@ def check(store: Store, run: Run, names: Sequence[str], zones: Sequence[str] = (
 class _Check:
     """One check while it runs."""
 
-    def __init__(self, store: Store, run: Run, wanted: Sequence[Suite], accept: bool) -> None:
-        self._store, self._run, self._accept = store, run, accept
+    def __init__(self, store: Store, run: Run, wanted: Sequence[Suite], accept: bool, against: Store) -> None:
+        self._store, self._run, self._accept, self._against = store, run, accept, against
         tables = {name for suite in wanted for name in _read_by(suite)}
         known = contracts()
         self._versions = {name: v for name in sorted(tables) if (v := store.version(known[name])) is not None}
@@ -204,12 +214,14 @@ class _Check:
         if self._accept:
             return standing, baselines
         for zone in zones:
-            last, good = _last_runs(self._store, RESULTS[zone])
-            rows = _rows_of(self._store, RESULTS[zone], {*last.items(), *good.items()})
+            if not self._against.exists(RESULTS[zone]):
+                continue
+            last, good = _last_runs(self._against, RESULTS[zone])
+            rows = _rows_of(self._against, RESULTS[zone], {*last.items(), *good.items()})
             for suite in self._suites:
                 name = suite.contract.full_name
                 found = rows.get((name, last.get(name, "")), [])
-                if found and found[0]["basis"] == self._basis(suite):
+                if self._against is self._store and found and found[0]["basis"] == self._basis(suite):
                     standing[name] = [_verdict(row) for row in found]
                 passed = rows.get((name, good.get(name, "")), [])
                 baselines[name] = baselines.get(name) or {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cairn.pipelines.job import Job
 from cairn.pipelines.quality import JOB, Checked, check, refuse_closed
 from cairn.spark.storage import Folder
@@ -33,13 +35,12 @@ def after(job: Job, stage: str) -> Checked | None:
     CairnError
         QUALITY_GATE_CLOSED.
     """
-    if not job.store.settings.quality.gates:
-        return None
     into_zone = stage in INTO_ZONE
-    checked = check(job.store, job.run(JOB), AFTER[stage], open_zones(job.store) if into_zone else ())
-    tell(job, stage, checked)
-    if into_zone:
-        refuse_closed(checked, f"the zone that {stage} made")
+    checked = _checked(job, AFTER[stage], open_zones(job.store) if into_zone else ())
+    if checked is not None:
+        tell(job, stage, checked)
+        if into_zone:
+            refuse_closed(checked, f"the zone that {stage} made")
     return checked
 
 
@@ -63,12 +64,14 @@ def before(job: Job, crossing: str) -> Checked | None:
     CairnError
         QUALITY_GATE_CLOSED: nothing crosses.
     """
-    if not job.store.settings.quality.gates:
-        return None
-    zones = () if crossing == "deidentify" else open_zones(job.store)
-    checked = check(job.store, job.run(JOB), BEFORE[crossing], zones)
-    refuse_closed(checked, crossing)
+    checked = _checked(job, BEFORE[crossing], () if crossing == "deidentify" else open_zones(job.store))
+    if checked is not None:
+        refuse_closed(checked, crossing)
     return checked
+
+
+def _checked(job: Job, names: Sequence[str], zones: Sequence[str]) -> Checked | None:
+    return check(job.store, job.run(JOB), names, zones) if job.store.settings.quality.gates else None
 
 
 def open_zones(store: Store) -> tuple[str, ...]:

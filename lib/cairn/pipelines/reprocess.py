@@ -20,6 +20,8 @@ from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.header_rows import parser_version
 from cairn.pipelines.header_task import STAGE
 from cairn.pipelines.job import Job
+from cairn.pipelines.quality import JOB as QUALITY_JOB
+from cairn.pipelines.quality import RESULTS
 from cairn.pipelines.reprocess_build import (
     BEYOND,
     FOLLOWING,
@@ -119,7 +121,8 @@ def _note(store: Store, opened: Opened) -> Opened:
 def _beside(store: Store, opened: Opened) -> BesideStore:
     if opened.selection:
         return BesideStore(store, opened.id, (INSTANCE, QUARANTINE))
-    return BesideStore(store, opened.id, (*FOLLOWING, QUARANTINE, *(BEYOND if opened.twins else ())))
+    made = (*FOLLOWING, QUARANTINE, *(BEYOND if opened.twins else ()))
+    return BesideStore(store, opened.id, (*made, *RESULTS.values()))
 
 
 def terms_of(store: Store, request: Request) -> Terms | None:
@@ -167,8 +170,7 @@ def run_reprocess(job: Job, request: Request) -> dict[str, object]:
 def _begin(store: Store, run: Run, request: Request, terms: Terms | None) -> Opened:
     store.read(HEADER_BLOB)
     store.ensure(INSTANCE, QUARANTINE)  # a table of an earlier release lacks the parser's version
-    for name in swap.folder(store).names(folders=True):
-        BesideStore(store, name, ()).remove()  # left by a process that died at its very end
+    _discard(store)
     return _note(store, Opened(run.id, parser_version(), terms is not None, request.selection))
 
 
@@ -227,12 +229,12 @@ def swap_in(job: Job, request: Request, gates: Sequence[Gate] = ()) -> Exchange:
         terms = terms_of(store, request) if opened.twins else None
         building = Building(_beside(store, opened), job)
         build(building, terms)
-        pass_gates(building.beside, terms, gates)
+        pass_gates(building.beside, building.run(QUALITY_JOB), terms, gates)
         with ExitStack() as locks:
             _hold(locks, store, run)
             if not is_caught_up(building):  # while the gates were at work
                 build(building, terms)
-                pass_gates(building.beside, terms, gates)
+                pass_gates(building.beside, building.run(QUALITY_JOB), terms, gates)
             exchange = swap.carry_out(store, _exchange(building, opened, run), run)
         run.count(exchange.changed)
         swap.folder(store).remove(OPEN)
@@ -298,18 +300,18 @@ def discard(job: Job) -> str:
     store, run = job.store, job.run(JOB)
     with swap.lock(store, run):
         _finish_left_over(store, run)
-        opened = opened_set(store)
-        if opened is None:
+        names = swap.folder(store).names(folders=True)
+        if opened_set(store) is None and not names:
             raise CairnError("REPROCESS_NONE", action="discard", nearest="")
         _discard(store)
-    return opened.id
+    return ", ".join(names)
 
 
 def _discard(store: Store) -> None:
-    opened = opened_set(store)
-    if opened is not None:
-        _beside(store, opened).remove()
-        swap.folder(store).remove(OPEN)
+    """Remove every set: the open one, and what a process left that died at its very end."""
+    for name in swap.folder(store).names(folders=True):
+        BesideStore(store, name, ()).remove()
+    swap.folder(store).remove(OPEN)
 
 
 def _finish_left_over(store: Store, run: Run) -> Exchange | None:

@@ -9,24 +9,29 @@ from pyspark.sql import functions as F
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.header_task import STAGE
+from cairn.pipelines.quality import check
 from cairn.pipelines.verify import verify
 from cairn.spark.beside import BesideStore
+from cairn.spark.ledger import Run
 from cairn.tables.crossing import CROSSING
 from cairn.tables.header_blob import HEADER_BLOB
 from cairn.tables.instance import INSTANCE
+from cairn.tables.quality_suites import suites
 from cairn.tables.quarantine import QUARANTINE
 
 Gate = Callable[[BesideStore], Iterator[str]]
 ENTRY = ["uri", "content_version"]
 
 
-def pass_gates(beside: BesideStore, terms: Terms | None, more: Sequence[Gate] = ()) -> None:
+def pass_gates(beside: BesideStore, run: Run, terms: Terms | None, more: Sequence[Gate] = ()) -> None:
     """Refuse tables that do not pass.
 
     Parameters
     ----------
     beside : BesideStore
         The set.
+    run : Run
+        Under which the verdicts of the quality suites are kept, in the set.
     terms : Terms, optional
         Under what its de-identified tables were made; without them it has none.
     more : sequence of callable
@@ -42,6 +47,8 @@ def pass_gates(beside: BesideStore, terms: Terms | None, more: Sequence[Gate] = 
     if terms is not None:
         told += crossed(beside)
         told += without_leaks(beside, terms) if beside.settings.reprocess.verify else ()
+    if beside.settings.quality.gates:
+        told += suites_hold(beside, run)
     if told:
         raise CairnError("REPROCESS_CLOSED", told="; ".join(told))
 
@@ -94,3 +101,11 @@ def without_leaks(beside: BesideStore, terms: Terms) -> Iterator[str]:
     if leaks:
         tables = sorted({f"{leak.table}.{leak.column} ({leak.rule})" for leak in leaks})
         yield f"the verifier found {len(leaks):,} cells that tell of persons: {', '.join(tables[:8])}"
+
+
+def suites_hold(beside: BesideStore, run: Run) -> Iterator[str]:
+    """No expectation of severity ``error`` fails on the new tables; drift is measured against the live ones."""
+    # The set's quarantine holds the refusals of this run alone, and joins the live one.
+    made = [name for name in suites() if name in beside.made and name != QUARANTINE.full_name]
+    for verdict in check(beside, run, made, against=beside.live).closing:
+        yield f"{verdict.table}: {verdict.told}"

@@ -24,7 +24,8 @@ from great_expectations.core.expectation_validation_result import (
 from great_expectations.render.renderer import ValidationResultsPageRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 
-from cairn.quality.judging import observed_words  # loads Cairn's own expectation, too, which results name
+from cairn.quality import measure_expectation  # noqa: F401 - results name Cairn's own expectation
+from cairn.quality.verdict import observed_words
 
 DATA = Path(__file__).resolve().parent / "data"
 

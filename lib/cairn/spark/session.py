@@ -48,6 +48,11 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
         "spark.python.worker.reuse": "true",  # a worker loads the header kernel once, not once a task
         "spark.ui.showConsoleProgress": "false",  # Cairn prints its own progress
         "spark.sql.debug.maxToStringFields": "50",  # plans of 350 columns would fill the log
+        # The driver keeps what its web page could show of a thousand queries, page or no page: hundreds of megabytes.
+        "spark.sql.ui.retainedExecutions": "50",
+        "spark.ui.retainedJobs": "100",
+        "spark.ui.retainedStages": "100",
+        "spark.ui.retainedTasks": "10000",
         "spark.executorEnv.PYTHONFAULTHANDLER": "1",
         # Spark takes compressed bytes for the size of a table, and addresses and UIDs compress by ten and more: what
         # it then broadcasts filled the driver's memory at ten million entries.

@@ -42,6 +42,10 @@ OF_ENTRIES = "stage IN ('inventory', 'headers', 'pixels', 'deidentify')"
 """Rows of quarantine about entries of the archive; others are about rows of deliveries."""
 
 BLOBS = Side(HEADER_BLOB.full_name, ("uri",))
+INSTANCES = Side(INSTANCE.full_name, ("uri",))
+READ_HERE = "parser <> 'catalogue'"
+"""Rows of `instance` behind which a kept header stands; `catalogue pull` brings documents only."""
+FROM_CATALOGUE = Side(INSTANCE.full_name, ("uri",), "parser = 'catalogue'")
 
 IMAGE: tuple[Expectation, ...] = (
     OneOf("modality", MODALITIES, 0.95),
@@ -127,7 +131,6 @@ def _accounted(says: str, left: Side, *right: Side) -> Related:
     return Related("accounted", says, left, right)
 
 
-_INSTANCES = Side(INSTANCE.full_name, ("uri",))
 _NO_PIXELS = Side(QUARANTINE.full_name, ("uri",), "stage = 'pixels'")
 _IMAGED: Imaged = {"modality": "modality", "date": "study_date"}
 
@@ -145,16 +148,16 @@ IMAGE_SUITES: tuple[Suite, ...] = (
         Between("header_bytes", 0, None),
         Between("file_size", 0, None),
         refers(HEADER_BLOB.full_name, "uri", ARCHIVE_ENTRY.full_name),
-        _accounted("every readable entry has a header or a row of quarantine", ENTRIES, BLOBS, BEFORE_PIXELS),
-        Related("apart", "no entry has both a header and a row of quarantine by inventory or headers", BLOBS, (BEFORE_PIXELS,)),
+        _accounted("every readable entry has a header, a document or a row of quarantine", ENTRIES, BLOBS, FROM_CATALOGUE, BEFORE_PIXELS),
     ),
     made_suite(
         INSTANCE,
         *IMAGE,
         OneOf("parser", ("kernel", "pydicom", "catalogue")),
         Complete("patient_id", 0.9),
-        refers(INSTANCE.full_name, "uri", HEADER_BLOB.full_name),
-        covered(HEADER_BLOB.full_name, "uri", INSTANCE.full_name),
+        refers(INSTANCE.full_name, "uri", HEADER_BLOB.full_name, where=READ_HERE),
+        _accounted("every kept header has its row here or in quarantine", BLOBS, INSTANCES, BEFORE_PIXELS),
+        Related("apart", "no entry has both its row here and one in quarantine by inventory or headers", INSTANCES, (BEFORE_PIXELS,)),
         **_IMAGED, nulls=(*WATCHED, "patient_id"),
     ),
     made_suite(
@@ -167,7 +170,7 @@ IMAGE_SUITES: tuple[Suite, ...] = (
         PIXEL_STATISTICS,
         *PIXELS,
         refers(PIXEL_STATISTICS.full_name, "uri", INSTANCE.full_name),
-        _accounted("every instance was measured or has a row of quarantine", _INSTANCES, Side(PIXEL_STATISTICS.full_name, ("uri",)), _NO_PIXELS),
+        _accounted("every instance was measured or has a row of quarantine", INSTANCES, Side(PIXEL_STATISTICS.full_name, ("uri",)), _NO_PIXELS),
         modality="modality", nulls=("mean", "sharpness"),
     ),
     made_suite(
