@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 import cairn
@@ -84,7 +85,7 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
     cpu = cpu_seconds(store.spark) or 0.0
     previous = _bury_dead(store, run)
     row = _row(store, run, started, "running", None, None, None, previous)
-    store.append_rows(RUN, [row], _token(run, 1), int(started.timestamp() * 1000))
+    begun = store.append_rows(RUN, [row], _token(run, 1), int(started.timestamp() * 1000))
     status, code = "failed", None
     try:
         yield run
@@ -95,7 +96,7 @@ def recorded(store: Store, run: Run) -> Iterator[Run]:
     finally:
         used = (cpu_seconds(store.spark) or 0.0) - cpu
         row = _row(store, run, started, status, code, run.moment(), used, previous)
-        _finish(store, run, row)
+        _finish(store, run, row, begun)
 
 
 def note_done(store: Store, run: Run) -> None:
@@ -110,10 +111,9 @@ def _token(run: Run, version: int) -> Token:
     return Token(f"cairn/run/{run.id}", version)
 
 
-def _finish(store: Store, run: Run, row: dict[str, object]) -> None:
+def _finish(store: Store, run: Run, row: dict[str, object], begun: int | None) -> None:
     """Replace the row of the start: its file by another one, or by MERGE when something has rewritten it meanwhile."""
-    running = store.read(RUN).where((F.col("run") == run.id) & (F.col("status") == "running"))
-    if store.is_untouched(RUN, _token(run, 1), running):
+    if begun is not None and store.is_untouched(RUN, _token(run, 1), begun):
         store.append_rows(RUN, [row], _token(run, 2), int(run.clock() * 1000), instead_of=_token(run, 1))
     else:
         store.upsert(RUN, store.spark.createDataFrame([row], schema_sql(RUN)), unique=True)
@@ -121,9 +121,13 @@ def _finish(store: Store, run: Run, row: dict[str, object]) -> None:
 
 def last_done(store: Store, job: str) -> str | None:
     """Return the id of the job's last run that was done, or None."""
-    found = store.read(RUN).where((F.col("job") == job) & (F.col("status") == "done"))
-    row = found.orderBy(F.col("started").desc()).select("run").first()
+    row = _last_done(store, job, "run")
     return row["run"] if row else None
+
+
+def _last_done(store: Store, job: str, *columns: str) -> Row | None:
+    found = store.read(RUN).where((F.col("job") == job) & (F.col("status") == "done"))
+    return found.orderBy(F.col("started").desc()).select(*columns).first()
 
 
 def version_read(store: Store, job: str, table: str) -> int | None:
@@ -133,9 +137,7 @@ def version_read(store: Store, job: str, table: str) -> int | None:
 
 def versions_read(store: Store, job: str) -> dict[str, int]:
     """Return the versions of all tables that the job's last done run read; empty when there is none."""
-    if not store.exists(RUN) or (run := last_done(store, job)) is None:
-        return {}
-    row = store.read(RUN).where(F.col("run") == run).select("versions_read").first()
+    row = _last_done(store, job, "versions_read") if store.exists(RUN) else None
     return dict(row["versions_read"] or {}) if row else {}
 
 

@@ -8,6 +8,7 @@ contract.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -329,10 +330,21 @@ class Store:
         removed = [_file_of(instead_of)] if instead_of else []
         return delta_log.commit(self.spark, self.location(contract), [add], token, removed)
 
-    def is_untouched(self, contract: Contract, token: Token, rows: DataFrame) -> bool:
-        """Whether `rows` of the table still lie in the file that :meth:`append_rows` wrote with a token."""
-        files = {row[0] for row in rows.select(F.input_file_name()).collect()}
-        return {file.rpartition("/")[2] for file in files} == {_file_of(token)}
+    def is_untouched(self, contract: Contract, token: Token, version: int) -> bool:
+        """Whether the file that :meth:`append_rows` wrote with a token, as a version, still is in the table as it was.
+
+        Told by what the log says since, without a query: no commit names the file. False also where the log does not
+        reach back any more.
+        """
+        log, name = self.folder(contract).child("_delta_log"), quote(_file_of(token)).encode()
+        for later in range(version + 1, (self.version(contract) or 0) + 1):
+            try:
+                entry = log.read(f"{later:020d}.json")
+            except FileNotFoundError:
+                return False
+            if name in entry:
+                return False
+        return True
 
     def _checked(self, contract: Contract, frame: DataFrame, unique: bool) -> DataFrame:
         if why := schema_fault(frame.schema, spark_schema(contract)):
