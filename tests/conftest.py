@@ -42,7 +42,7 @@ LONG = ("tests/cluster", "tests/cli/test_no_identifier_leaves", "tests/cli/test_
 @cache
 def group(file: str) -> str:
     """Return with which tests those of a file stay together when several processes share the run (tests/run)."""
-    shares_world = "from made_world import" in (ROOT / file).read_text("utf-8")
+    shares_world = "from made_world import World" in (ROOT / file).read_text("utf-8")
     return "world" if shares_world else file
 
 
