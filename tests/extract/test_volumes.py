@@ -84,6 +84,13 @@ def test_values_with_backslashes_and_quotes_are_json(tmp_path: Path) -> None:
     assert "soft" in told["ProtocolName"]
 
 
+@pytest.mark.parametrize("between", ["\x0c", "\x0b\x1c", "\x85", "\u2028", "\x1b$B", "\r"])
+def test_control_characters_in_a_value_are_json(between: str, tmp_path: Path) -> None:
+    files = [write_slice(tmp_path, 0, SpecificCharacterSet="ISO_IR 192", SeriesDescription=f'a{between}"b"\\c')]
+    (told,) = [json.loads(one.content) for one in volumes_of(files, tmp_path) if one.name.endswith(".json")]
+    assert told["Modality"] == "CT"
+
+
 def test_a_series_that_is_no_volume_stays_whole(series: list[Path], tmp_path: Path) -> None:
     series[2].write_bytes(series[2].read_bytes()[:300])
     with pytest.raises(EntryError, match="EXTRACT_NO_VOLUME"):

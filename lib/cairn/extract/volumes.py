@@ -93,12 +93,12 @@ def _as_delivered(path: Path) -> Volume:
 
 
 def _as_json(data: bytes) -> bytes:
-    """Return what dcm2niix wrote as JSON: it leaves backslashes and quotation marks within values as they are."""
+    """Return what dcm2niix wrote as JSON: it leaves backslashes, quotation marks and control characters in values."""
     text = data.decode("utf-8", "replace")
     try:
-        told = json.loads(text)
+        told = json.loads(text, strict=False)
     except ValueError:
-        told = json.loads("\n".join(map(_escaped, text.splitlines())))
+        told = json.loads("\n".join(map(_escaped, text.split("\n"))), strict=False)
     return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -107,7 +107,7 @@ def _escaped(line: str) -> str:
     if found is None:
         return line
     try:
-        json.loads(f'"{found[2]}"')
+        json.loads(f'"{found[2]}"', strict=False)
     except ValueError:
         value = found[2].replace("\\", "\\\\").replace('"', '\\"')
         return f'{found[1]}"{value}"{found[3]}'
