@@ -48,6 +48,9 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
         "spark.python.worker.reuse": "true",  # a worker loads the header kernel once, not once a task
         "spark.ui.showConsoleProgress": "false",  # Cairn prints its own progress
         "spark.sql.debug.maxToStringFields": "50",  # plans of 350 columns would fill the log
+        # Spark checks the plan again after every rule, for faults of its own rules: with tables of 350 columns that was
+        # half of the time of every query.
+        "spark.sql.lightweightPlanChangeValidation": "false",
         # The driver keeps what its web page could show of a thousand queries, page or no page: hundreds of megabytes.
         "spark.sql.ui.retainedExecutions": "50",
         "spark.ui.retainedJobs": "100",
