@@ -104,7 +104,9 @@ def test_on_one_machine(real, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("ship", [False, True], ids=["same path", "shipped environment"])
+@pytest.mark.parametrize(
+    "ship", [pytest.param(False, id="same path", marks=pytest.mark.long), pytest.param(True, id="shipped environment")]
+)
 def test_on_a_cluster(real, cluster, tmp_path, ship):
     options = ["--master", cluster.url, "--conf", "spark.driver.host=127.0.0.1", "--executor-memory", "512m"]
     done, found = probe(real, tmp_path, *options, *(["--ship-environment"] if ship else []))

@@ -35,6 +35,7 @@ KILLS = ["file:instance", "wrote:series"]
 
 @pytest.mark.cluster
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_several_moments_an_executor_too_and_run_again(cluster, spark, tmp_path):
     synthesise(tmp_path / "made", scale=0.02, seed=5)
     archive = str(tmp_path / "made" / "archive")
