@@ -6,9 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
+
+from py4j.protocol import Py4JError
 
 from cairn.settings import ZONES, Settings
 from cairn.spark.ledger import Clock, Run, new_run_id
@@ -76,4 +78,6 @@ def opened(
         try:
             yield Job(Store(spark, settings), scratch, clock, stream or sys.stderr)
         finally:
-            spark.stop()
+            # A signal to the whole process group ends the JVM as well: then there is nothing left to stop.
+            with suppress(Py4JError, OSError):
+                spark.stop()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cairn.errors import CairnError
@@ -107,6 +109,7 @@ class Serving:
             self._stops.append(lambda: module.stop(nothing, nothing))
 
     def stop(self) -> None:
-        """Stop; clients at work are cut off."""
+        """Stop; clients at work are cut off. Nothing happens when the JVM is gone already."""
         for stop in self._stops:
-            stop()
+            with suppress(Py4JError, OSError):
+                stop()
