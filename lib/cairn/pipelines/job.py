@@ -6,16 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
-
-from py4j.protocol import Py4JError
 
 from cairn.settings import ZONES, Settings
 from cairn.spark.ledger import Clock, Run, new_run_id
 from cairn.spark.scratch import claim
-from cairn.spark.session import build
+from cairn.spark.session import build, jvm_may_be_gone
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 
@@ -78,6 +76,5 @@ def opened(
         try:
             yield Job(Store(spark, settings), scratch, clock, stream or sys.stderr)
         finally:
-            # A signal to the whole process group ends the JVM as well: then there is nothing left to stop.
-            with suppress(Py4JError, OSError):
+            with jvm_may_be_gone():
                 spark.stop()

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.spark.session import jvm_may_be_gone
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 AUTHENTICATION = "spark.hadoop.hive.server2.authentication"
@@ -111,5 +110,5 @@ class Serving:
     def stop(self) -> None:
         """Stop; clients at work are cut off. Nothing happens when the JVM is gone already."""
         for stop in self._stops:
-            with suppress(Py4JError, OSError):
+            with jvm_may_be_gone():
                 stop()

@@ -11,7 +11,9 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
@@ -137,6 +139,20 @@ def build(settings: Settings, name: str, scratch: str = "", zones: Sequence[str]
     spark = builder.getOrCreate()
     register(spark, settings, zones)
     return spark
+
+
+@contextmanager
+def jvm_may_be_gone() -> Iterator[None]:
+    """Stop something of the JVM's: a signal to the whole process group ends it too, then nothing is left to stop.
+
+    What the JVM itself answers with is raised.
+    """
+    try:
+        yield
+    except Py4JJavaError:
+        raise
+    except (Py4JError, ConnectionError):
+        pass
 
 
 def keep_temporary_files_in(scratch: str) -> None:
