@@ -35,6 +35,7 @@ def test_the_demo_tells_no_identifier_anywhere(tmp_path: Path) -> None:
     (told / "err").write_text(done.stderr)
     assert done.returncode == 0, done.stderr
     assert any(events.rglob("*"))
+    assert "Warning: " not in done.stderr, "Python's warnings quote values"
     real = _identifiers(made)
     assert len(real) > 100
     found = {folder.name: search_folder(folder, real) for folder in (told, events, temporary)}

@@ -172,3 +172,51 @@ def test_dropping_a_schema_leaves_the_files(store, spark, settings):
     forget(spark)
     assert store.exists(THING)
     assert store.read(THING).count() == 1
+
+
+def test_a_table_without_files_is_known_as_empty_and_filled_without_a_merge(store, spark):
+    store.ensure(THING)
+    assert store.is_empty(THING)
+    before = store.version(THING)
+    store.delete_keys(THING, frame(spark, ("a", "present", 1)))
+    assert store.version(THING) == before, "there was nothing to delete"
+    store.upsert(THING, frame(spark, ("a", "present", 1), ("b", "present", 2)))
+    assert not store.is_empty(THING)
+    store.upsert(THING, frame(spark, ("b", "gone", 2), ("c", "present", 3)))
+    assert sorted((r["uri"], r["state"]) for r in store.read(THING).collect()) == [
+        ("a", "present"), ("b", "gone"), ("c", "present")
+    ]  # fmt: skip
+    assert [r["operation"] for r in spark.sql("DESCRIBE HISTORY identifiable.thing").collect()] == [
+        "MERGE", "WRITE", "CREATE TABLE"
+    ]  # fmt: skip
+
+
+def test_an_empty_table_still_refuses_repeated_keys_and_null(store, spark):
+    store.ensure(THING)
+    with pytest.raises(CairnError, match="is not unique"):
+        store.upsert(THING, frame(spark, ("a", "present", 1), ("a", "present", 2)))
+    nullable = schema_sql(THING).replace(" NOT NULL", "")
+    with pytest.raises(CairnError, match="NULL in column state"):
+        store.upsert(THING, frame(spark, ("a", None, 1), schema=nullable), unique=True)
+    assert store.is_empty(THING)
+
+
+def test_rows_that_come_and_rows_that_go_are_one_commit_also_with_maps(store, spark):
+    store.ensure(THING)
+    store.merge(THING, frame(spark, ("a", "present", 1), ("b", "present", 2)), frame(spark, ("z", "present", 1)))
+    before = store.version(THING)
+    store.merge(THING, frame(spark, ("a", "present", 1), ("c", "present", 3)), frame(spark, ("b", "present", 2)))
+    assert store.version(THING) == before + 1
+    assert sorted(r["uri"] for r in store.read(THING).collect()) == ["a", "c"]
+    changes = store.changes(THING, before + 1).select("uri", "_change_type").collect()
+    assert sorted(map(tuple, changes)) == [("b", "delete"), ("c", "insert")], "an equal row with a map is not touched"
+
+
+def test_a_table_that_was_emptied_keeps_its_clustering_when_it_is_filled_anew(store, spark):
+    store.ensure(THING)
+    store.append(THING, frame(spark, ("a", "present", 1)))
+    store.replace(THING, frame(spark, ("b", "present", 1)))
+    store.replace(THING, frame(spark, ("c", "present", 1)).limit(0))
+    store.replace(THING, frame(spark, ("d", "present", 1)))
+    assert [r["uri"] for r in store.read(THING).collect()] == ["d"]
+    assert spark.sql("DESCRIBE DETAIL identifiable.thing").first()["clusteringColumns"] == ["state"]

@@ -152,9 +152,7 @@ def _cross(store: Store, source: Contract, made: Contract, crossing: Crossing, s
     rows = crossing.rows(source, made, store.read(source).join(changed, key, "left_semi")).localCheckpoint()
     pseudonym = (person_udf if source is PERSON else uid_udf)(crossing.terms)
     lost = changed.select(pseudonym(key).alias(beyond)).join(rows.select(beyond), beyond, "left_anti")
-    if not lost.isEmpty():
-        store.delete_keys(made, lost)
-    store.upsert(made, rows, unique=True)
+    store.merge(made, rows, lost)
 
 
 @dataclass(frozen=True)

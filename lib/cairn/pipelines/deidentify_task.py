@@ -8,7 +8,6 @@ are never part of a task.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +152,6 @@ class DeidentifyWork:
         """
         if self.terms.version() != self.version:
             raise CairnError("WORKER_DIFFERS", stage=STAGE)
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it warns about values
         rewriter = self.terms.rewriter()
         chunk = _Chunk()
         for row in itertools.chain.from_iterable(batch.to_pylist() for batch in batches):

@@ -140,13 +140,8 @@ def _either(left: DataFrame | None, right: DataFrame | None) -> DataFrame | None
 def _bring_up_to_date(store: Store, made: Contract, rows: DataFrame, within: DataFrame | None) -> None:
     """Make the twin's rows with a key `within` (all, when that is None) these."""
     wanted = rows.select(*(column.name for column in made.columns))
-    there = store.read(made)
-    if there.isEmpty():
-        store.append(made, wanted, unique=True)
-        return
     key = list(made.key)
-    concerned = there if within is None else there.join(within, within.columns, "left_semi")
-    vanished = concerned.select(*key).join(wanted.select(*key), key, "left_anti").localCheckpoint()
-    if not vanished.isEmpty():
-        store.delete_keys(made, vanished)
-    store.upsert(made, wanted, unique=True)
+    concerned = store.read(made)
+    if within is not None:
+        concerned = concerned.join(within, within.columns, "left_semi")
+    store.merge(made, wanted, concerned.select(*key).join(wanted.select(*key), key, "left_anti"))

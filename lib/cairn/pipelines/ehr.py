@@ -145,7 +145,7 @@ def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, source
                 "ENTRIES_LOST", stage=STAGE, given=counts["read"], accounted=counts["typed"] + counts["quarantined"]
             )
         _put(store, contract, _typed(store, contract, scratch), bool(mapping.key))
-        _quarantine(store, run, scratch, sources)
+        _quarantine(store, run, scratch, sources, counts["quarantined"])
         counts["in_force"] = store.read(contract).count()
         run.count(counts)
         run.writes(contract.full_name, store.version(contract))
@@ -210,21 +210,18 @@ def _put(store: Store, contract: Contract, new: DataFrame, keyed: bool) -> None:
     """Write what stands after the new deliveries, and take away what only their earlier content said."""
     if not keyed:
         new = _numbered(new)
-    deliveries = new.select("delivery", "delivered_on").distinct()
-    there = store.read(contract)
-    earlier = there.join(deliveries, ["delivery", "delivered_on"], "left_anti")
-    touched = earlier.join(new.select("record_id"), "record_id", "left_semi")
+    names = [column.name for column in contract.columns]
+    there, given = store.read(contract), new.select("record_id")
+    of_these = new.select("delivery", "delivered_on").distinct()
+    earlier = there.join(of_these, ["delivery", "delivered_on"], "left_anti")
+    touched = earlier.join(given, "record_id", "left_semi")
     latest = Window.partitionBy("record_id").orderBy(
         F.desc("delivered_on"), F.desc("delivery"), F.desc("delivery_row")
     )  # fmt: skip
-    names = [column.name for column in contract.columns]
-    ranked = new.select(*names).unionByName(touched.select(*names)).withColumn("_rank", F.row_number().over(latest))
-    standing = ranked.where("_rank = 1").drop("_rank")
-    gone = there.join(deliveries, ["delivery", "delivered_on"], "left_semi").select("record_id")
-    gone = gone.join(new.select("record_id"), "record_id", "left_anti")
-    if not gone.isEmpty():
-        store.delete_keys(contract, gone.localCheckpoint())
-    store.upsert(contract, standing, unique=True)
+    said = new.select(*names).unionByName(touched.select(*names))
+    standing = said.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1").drop("_rank")
+    before = there.join(of_these, ["delivery", "delivered_on"], "left_semi").select("record_id")
+    store.merge(contract, standing, before.join(given, "record_id", "left_anti"))
 
 
 def _numbered(rows: DataFrame) -> DataFrame:
@@ -237,7 +234,7 @@ def _numbered(rows: DataFrame) -> DataFrame:
     )
 
 
-def _quarantine(store: Store, run: Run, scratch: Folder, sources: Sequence[Source]) -> None:
+def _quarantine(store: Store, run: Run, scratch: Folder, sources: Sequence[Source], refusals: int) -> None:
     """Make the quarantined rows of these files those of this load; a row's address is its file's and its number."""
     fields = ", ".join(f"{f.name} {sql_type(f.type)}" for f in [pa.field("file", pa.string()), *QUARANTINED])
     refused = store.spark.read.schema(fields).parquet(scratch.child("quarantined").hadoop_uri)
@@ -256,10 +253,8 @@ def _quarantine(store: Store, run: Run, scratch: Folder, sources: Sequence[Sourc
     of_file = F.regexp_replace("uri", r"#row=\d+$", "")
     there = store.read(QUARANTINE).where(F.col("stage") == STAGE).withColumn("file", of_file)
     stale = there.join(F.broadcast(dates), "file", "left_semi").join(rows.select("uri"), "uri", "left_anti")
-    if not stale.isEmpty():
-        store.delete_keys(QUARANTINE, stale.select("uri", "stage").localCheckpoint())
-    if not rows.isEmpty():
-        store.upsert(QUARANTINE, rows, unique=True, ignore=("run",))
+    if refusals or not stale.isEmpty():
+        store.merge(QUARANTINE, rows, stale.select("uri", "stage"), ignore=("run",))
 
 
 def refresh_persons(store: Store, run: Run) -> Counter[str]:
@@ -335,7 +330,4 @@ def _replace_rows(store: Store, contract: Contract, rows: DataFrame) -> None:
     """Make a table's rows these: what differs is written, what is no longer there is deleted."""
     key = list(contract.key)
     kept = rows.select(*(column.name for column in contract.columns)).localCheckpoint()
-    vanished = store.read(contract).select(*key).join(kept.select(*key), key, "left_anti")
-    if not vanished.isEmpty():
-        store.delete_keys(contract, vanished.localCheckpoint())
-    store.upsert(contract, kept, unique=True)
+    store.merge(contract, kept, store.read(contract).select(*key).join(kept.select(*key), key, "left_anti"))

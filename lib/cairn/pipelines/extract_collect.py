@@ -12,11 +12,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cairn.dicom.quiet import silence_pydicom
 from cairn.dicom.reading import HeaderBytes, HeaderReader, ReadLimits
 from cairn.errors import CairnError, EntryError
 from cairn.extract.layout import IMAGES
 from cairn.pipelines.extract_task import DELIVERED
-from cairn.pipelines.folder import silence_pydicom
 from cairn.pipelines.header_rows import header_kernel
 from cairn.pixels.source import BytesEntry
 from cairn.settings import Headers

@@ -24,7 +24,7 @@ from cairn.extract.isidentifiable import Failure, Rules
 from cairn.extract.layout import image_path
 from cairn.pipelines.deidentify_task import Terms, verified
 from cairn.pipelines.entry_rows import addresses
-from cairn.pipelines.folder import silence_pydicom, whole
+from cairn.pipelines.folder import whole
 from cairn.pipelines.scrub_pixels import UNEXAMINED, CleanPixels, ScrubPixels, scrub_pixels
 from cairn.pixels.source import BytesEntry
 from cairn.pixels.text.device_rules import DeviceRule
@@ -188,7 +188,6 @@ class ExtractWork:
         """
         if self.terms.version() != self.version:
             raise CairnError("WORKER_DIFFERS", stage=STAGE)
-        silence_pydicom()
         engine = Engine(self.terms.rewriter(), scrub_pixels(self.pixels, self.rules), self.review)
         folder = Folder(self.staging)
         for batch in batches:

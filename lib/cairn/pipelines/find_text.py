@@ -20,8 +20,9 @@ from urllib.parse import unquote
 from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.listing import open_roots
 from cairn.archive.reader import read_entries
+from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
-from cairn.pipelines.folder import in_processes, listed, silence_pydicom
+from cairn.pipelines.folder import in_processes, listed
 from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
 from cairn.pixels.text.device_rules import DeviceRule
 from cairn.settings import Pixels, Settings

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
@@ -95,12 +93,6 @@ def in_processes_each(
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
         for some in [pool.submit(work_of(chunk), chunk) for chunk in chunks(readable)]:
             yield from some.result()
-
-
-def silence_pydicom() -> None:
-    """Keep pydicom from telling of values, in this process."""
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    warnings.simplefilter("ignore")
 
 
 def chunks(entries: Iterable[Entry]) -> Iterator[list[EntryAddress]]:

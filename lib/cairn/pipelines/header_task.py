@@ -5,7 +5,6 @@ No Spark in here: a task is a function over Arrow batches, so that it is tested 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -62,7 +61,6 @@ class HeaderTask:
             ReadLimits(settings.first_read_bytes, settings.blob_value_limit_bytes, settings.header_limit_bytes)
         )
         # pydicom warns about values; a value must not reach a log.
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         """Turn batches of `archive_entry` rows into rows of three tables.

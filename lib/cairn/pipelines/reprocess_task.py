@@ -7,7 +7,6 @@ pass neither through the JVM nor through scratch. The archive is not touched. No
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,7 +107,6 @@ class BlobWork:
         batches : iterable of pyarrow.RecordBatch
             Columns ``uri``, ``content_version``, ``file``, ``place``; by file, in ascending places.
         """
-        logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)  # it warns about values
         reader = BlobReader(self.folder)
         try:
             for chunk in self._chunks(kept_headers(batches, reader)):

@@ -21,9 +21,10 @@ from typing import TextIO
 from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.reader import read_entries
 from cairn.deid.rewrite import Kept, Refused, Rewriter
+from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.deidentify_task import Terms, verified
-from cairn.pipelines.folder import in_processes, listed, silence_pydicom, whole
+from cairn.pipelines.folder import in_processes, listed, whole
 from cairn.pipelines.pixel_task import guarded
 from cairn.pipelines.scrub_pixels import CleanPixels, scrub_pixels
 from cairn.pixels.reader import PixelEntry

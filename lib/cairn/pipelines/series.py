@@ -186,16 +186,10 @@ def describe(
     if touched is not None:
         touched = touched.where(F.col(key).isNotNull()).select(key).distinct()
         instances = instances.join(touched, key, "left_semi")
-    if store.read(contract).isEmpty():
-        store.append(contract, make(instances), unique=True)
-        return
-    store.upsert(contract, make(instances), unique=True)
-    living = instances.where(F.col("is_primary") & F.col(key).isNotNull()).select(key).distinct()
     known = store.read(contract).select(key)
     candidates = known if touched is None else known.join(touched, key, "left_semi")
-    vanished = candidates.join(living, key, "left_anti")
-    if not vanished.isEmpty():
-        store.delete_keys(contract, vanished)
+    living = instances.where(F.col("is_primary") & F.col(key).isNotNull()).select(key)
+    store.merge(contract, make(instances), candidates.join(living, key, "left_anti"))
 
 
 def _counts(store: Store, version: int) -> dict[str, int]:

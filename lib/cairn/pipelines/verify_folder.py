@@ -20,8 +20,9 @@ from typing import TextIO
 from cairn.archive.address import local_path, local_uri, unquote
 from cairn.archive.entry import Entry, EntryAddress, address_of
 from cairn.archive.reader import read_entries
+from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
-from cairn.pipelines.folder import in_processes, in_processes_each, listed, silence_pydicom, whole
+from cairn.pipelines.folder import in_processes, in_processes_each, listed, whole
 from cairn.settings import Settings
 from cairn.spark.progress import Progress
 from cairn.verify.delivered import check_delivered, check_name, is_dicom

@@ -7,7 +7,7 @@ tests/spark/test_delta_log.py fails first when an upgrade changes them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +39,9 @@ def last_version(spark: SparkSession, uri: str, application: str) -> int:
     return int(_transaction(spark, uri).txnVersion(application))
 
 
-def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, removed: Sequence[str] = ()) -> int | None:
+def commit(
+    spark: SparkSession, uri: str, adds: Sequence[str], token: Token, removed: Mapping[str, int] | None = None
+) -> int | None:
     """Commit files in one transaction, with the token.
 
     Parameters
@@ -52,8 +54,9 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, rem
         ``add`` actions as JSON, as :mod:`cairn.spark.worker_files` returns them.
     token : Token
         Recognises a commit that was made already, also by a run that was killed right after it.
-    removed : sequence of str
-        Files (names relative to the root, without deletion vectors) that leave the table in the same transaction.
+    removed : dict of str to int, optional
+        Files (names relative to the root, without deletion vectors), with their bytes, that leave the table in the same
+        transaction. Without the bytes Delta would count the whole table's anew.
 
     Returns
     -------
@@ -65,7 +68,11 @@ def commit(spark: SparkSession, uri: str, adds: Sequence[str], token: Token, rem
         return None
     moment = max((json.loads(add)["add"]["modificationTime"] for add in adds), default=0)
     mark = {"txn": {"appId": token.application, "version": token.version, "lastUpdated": moment}}
-    gone = [{"remove": {"path": quote(name), "deletionTimestamp": moment, "dataChange": True}} for name in removed]
+    gone: list[dict[str, object]] = [
+        {"remove": {"path": quote(name), "deletionTimestamp": moment, "dataChange": True, "extendedFileMetadata": True,
+                    "partitionValues": {}, "size": size}}
+        for name, size in (removed or {}).items()
+    ]  # fmt: skip
     others = [json.dumps(action) for action in (*gone, mark)]
     return int(transaction.commit(_actions(spark, [*adds, *others]), _write(spark, "Append")))
 
@@ -133,8 +140,18 @@ def table_id(spark: SparkSession, uri: str) -> str:
 
 def table_size(spark: SparkSession, uri: str) -> int | None:
     """Return the bytes of a table's files, or None when its log does not say without being read whole."""
-    known = _snapshot(spark, uri).sizeInBytesIfKnown()
-    return None if known.isEmpty() else int(known.get())
+    return _told(spark, uri, "tableSizeBytes")
+
+
+def file_count(spark: SparkSession, uri: str) -> int | None:
+    """Return the number of a table's files, or None when its log does not say without being read whole."""
+    return _told(spark, uri, "numFiles")
+
+
+def _told(spark: SparkSession, uri: str, name: str) -> int | None:
+    """Return what the checksum file of the current version tells; what the snapshot tells takes a query."""
+    checksum = _snapshot(spark, uri).checksumOpt()
+    return None if checksum.isEmpty() else int(getattr(checksum.get(), name)())
 
 
 def table_property(spark: SparkSession, uri: str, name: str) -> str | None:

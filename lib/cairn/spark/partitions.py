@@ -16,6 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
+from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError
 from cairn.spark.stage import as_cairn_error
 from cairn.spark.task import TaskFault, told
@@ -70,6 +71,7 @@ def map_partitions(frame: DataFrame, work: Mapped, schema: str) -> DataFrame:
 
 def _guarded(work: Mapped) -> Mapped:
     def guarded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        silence_pydicom()
         try:
             yield from work(batches)
         except CairnError:

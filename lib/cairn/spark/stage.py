@@ -158,7 +158,7 @@ def _planned(stage: Stage, store: Store, folder: Folder) -> plan.Plan:
 def forget_entries(store: Store, entries: DataFrame, stage: str, targets: Sequence[Contract]) -> None:
     """Delete the rows that entries to be done still have, from an earlier content or an earlier try."""
     for contract in targets:
-        if store.version(contract) == 0:  # just created
+        if store.is_empty(contract):
             continue
         keys = entries.select("uri")
         if "stage" in contract.key:

@@ -106,6 +106,19 @@ class Folder:
         with self.filesystem.open_input_stream(self.file(name)) as stream:
             return bytes(stream.readall())
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            It is not there.
+        """
+        info = self.filesystem.get_file_info(self.file(name))
+        if not info.is_file:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return int(info.size)
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all: readers see the old bytes or the new ones, also after a kill.
 

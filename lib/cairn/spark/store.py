@@ -108,7 +108,8 @@ class Store:
         """
         for contract in contracts:
             Folder(self.settings.zone_root(contract.zone)).make()
-            self.spark.sql(create_schema_sql(contract.zone))
+            if not self.spark.catalog.databaseExists(contract.zone):
+                self.spark.sql(create_schema_sql(contract.zone))
             if self.exists(contract):
                 self.register(contract)
                 followed = delta_log.table_property(self.spark, self.location(contract), FINGERPRINT)
@@ -156,6 +157,10 @@ class Store:
         """Return the bytes of a table's files, as far as its log tells at once."""
         return delta_log.table_size(self.spark, self.location(contract))
 
+    def is_empty(self, contract: Contract) -> bool:
+        """Whether an existing table has no files, as its log tells at once; False also where it does not."""
+        return delta_log.file_count(self.spark, self.location(contract)) == 0
+
     def append(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Append rows.
 
@@ -176,11 +181,7 @@ class Store:
         CairnError
             CONTRACT_BROKEN; nothing is written.
         """
-        checked = self._checked(contract, frame, unique)
-        writer = checked.write.format("delta").mode("append")
-        if token is not None:
-            writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
-        self._guarded(contract, lambda: writer.save(self.location(contract)))
+        self._write(contract, self._checked(contract, frame, unique), "append", token)
 
     def upsert(self, contract: Contract, frame: DataFrame, unique: bool = False, ignore: Sequence[str] = ()) -> None:
         """Insert rows whose key is new and update those that differ; equal rows are not touched.
@@ -198,6 +199,9 @@ class Store:
             never count as a difference: let a hash or version column speak for them.
         """
         checked = self._checked(contract, frame, unique)
+        if self.is_empty(contract):
+            self._write(contract, checked, "append")
+            return
         columns = [c.name for c in contract.columns if c.name not in contract.key]
         compared = [name for name in columns if name not in ignore and _comparable(contract, name)]
         differs = " OR ".join(f"NOT (t.{quoted(n)} <=> s.{quoted(n)})" for n in compared) or "false"
@@ -229,13 +233,18 @@ class Store:
         contract : Contract
             The table.
         rows : DataFrame
-            Columns of the contract, in any order; unique keys. Equal rows are not touched; VARIANT counts by its JSON.
+            Columns of the contract, in any order; unique keys. Equal rows are not touched; VARIANT and MAP count by
+            their JSON.
         gone : DataFrame
             Keys of the rows to be deleted, none of them among `rows`.
         ignore : sequence of str
             Columns whose difference alone is no change.
         """
-        marked = self._checked(contract, rows, unique=True).withColumn(GONE, F.lit(False))
+        checked = self._checked(contract, rows, unique=True)
+        if self.is_empty(contract):
+            self._write(contract, checked, "append")
+            return
+        marked = checked.withColumn(GONE, F.lit(False))
         deleted = gone.select(*contract.key).distinct().withColumn(GONE, F.lit(True))
         columns = [c.name for c in contract.columns if c.name not in contract.key]
         differs = " OR ".join(
@@ -264,16 +273,19 @@ class Store:
 
     def delete_keys(self, contract: Contract, keys: DataFrame, on: Sequence[str] = ()) -> None:
         """Delete the rows whose `on` columns (the key unless given) occur in `keys`; doing it twice changes nothing."""
+        if self.is_empty(contract):
+            return
         names = list(on or contract.key)
         merge = self._merge_into(contract, keys.select(*names).distinct(), names)
         merge.whenMatchedDelete().execute()
 
     def replace(self, contract: Contract, frame: DataFrame, token: Token | None = None, unique: bool = False) -> None:
         """Replace all rows of a table in one commit; earlier versions stay reachable."""
-        writer = self._checked(contract, frame, unique).write.format("delta").mode("overwrite")
-        if token is not None:
-            writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
-        self._guarded(contract, lambda: writer.save(self.location(contract)))
+        checked = self._checked(contract, frame, unique)
+        if self.is_empty(contract):
+            self._write(contract, checked, "append", token)
+            return
+        self._write(contract, checked, "overwrite", token)
         self.cluster(contract)  # Delta 4.4 takes the clustering off a table that is overwritten, in every way to do it
 
     def cluster(self, contract: Contract) -> None:
@@ -327,7 +339,8 @@ class Store:
         as_pairs = [{n: list(v.items()) if isinstance(v, dict) else v for n, v in row.items()} for row in rows]
         table = pa.Table.from_pylist(as_pairs, schema=contract.arrow_schema)
         add = write_file(contract, table, self.folder(contract), _file_of(token), modified)
-        removed = [_file_of(instead_of)] if instead_of else []
+        names = [_file_of(instead_of)] if instead_of else []
+        removed = {name: self.folder(contract).size(name) for name in names}
         return delta_log.commit(self.spark, self.location(contract), [add], token, removed)
 
     def is_untouched(self, contract: Contract, token: Token, version: int) -> bool:
@@ -345,6 +358,12 @@ class Store:
             if name in entry:
                 return False
         return True
+
+    def _write(self, contract: Contract, checked: DataFrame, mode: str, token: Token | None = None) -> None:
+        writer = checked.write.format("delta").mode(mode)
+        if token is not None:
+            writer = writer.option("txnAppId", token.application).option("txnVersion", token.version)
+        self._guarded(contract, lambda: writer.save(self.location(contract)))
 
     def _checked(self, contract: Contract, frame: DataFrame, unique: bool) -> DataFrame:
         if why := schema_fault(frame.schema, spark_schema(contract)):
@@ -397,4 +416,4 @@ def _comparable(contract: Contract, name: str) -> bool:
 
 def _compared(contract: Contract, side: str, name: str) -> str:
     value = f"{side}.{quoted(name)}"
-    return f"to_json({value})" if contract.column(name).is_variant else value
+    return value if _comparable(contract, name) else f"to_json({value})"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError
 from cairn.spark.storage import Folder
 from cairn.spark.worker_files import FileWriter, file_name
@@ -89,6 +90,7 @@ class Task:
         attempt : int
             Spark's id of the task attempt, unique in the application.
         """
+        silence_pydicom()
         output = _Output(self, number, attempt)
         started = _cpu_seconds()
         done = False
