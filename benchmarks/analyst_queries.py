@@ -6,7 +6,7 @@ them, committed in one transaction, and clustered by OPTIMIZE as `maintain` does
 time is told. Files are counted by Spark's scans themselves.
 
     ./spark-submit.sh --python   # prints the environment's Python
-    PYTHONPATH=lib PYTHON benchmarks/analyst_queries.py [--rows N] [--corpus M] [--json-rows K]
+    PYTHONPATH=lib PYTHON benchmarks/analyst_queries.py [--rows N] [--corpus M] [--json-rows K] [--file-mb S]
 """
 
 from __future__ import annotations
@@ -160,13 +160,16 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--corpus", type=int, default=5_000, help="different headers among them")
     parser.add_argument("--json-rows", type=int, default=250_000, help="rows of the comparison with JSON text")
+    parser.add_argument(
+        "--file-mb", type=int, default=16, help="size of files; of the 256 MB in use, so few rows would fill a dozen"
+    )
     options = parser.parse_args()
     with_jars()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warm()
         base = parsed(folder, options.corpus)
-        settings = load(None, os.environ, (), str(folder / "warehouse"))
+        settings = load(None, os.environ, (f"maintain.file_bytes={options.file_mb << 20}",), str(folder / "warehouse"))
         settings.spark.conf["spark.sql.adaptive.enabled"] = "false"  # its plans tell their metrics elsewhere
         with opened("benchmark", settings) as job:
             store, spark = job.store, job.store.spark

@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from cairn.deid.free_text import DESCRIPTOR, PROSE
 from cairn.pipelines.deidentify_task import Terms
 from cairn.spark.changes import changed_keys, is_unchanged
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
@@ -149,7 +150,7 @@ def _cross(store: Store, source: Contract, made: Contract, crossing: Crossing, s
     if changed is None:
         store.replace(made, crossing.rows(source, made, store.read(source)), unique=True)
         return
-    rows = crossing.rows(source, made, store.read(source).join(changed, key, "left_semi")).localCheckpoint()
+    rows = fixed(crossing.rows(source, made, store.read(source).join(changed, key, "left_semi")))
     pseudonym = (person_udf if source is PERSON else uid_udf)(crossing.terms)
     lost = changed.select(pseudonym(key).alias(beyond)).join(rows.select(beyond), beyond, "left_anti")
     store.merge(made, rows, lost)

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from cairn.pipelines.deidentify_task import CROSSED, Terms
 from cairn.pipelines.series_aggregate import series_rows, study_rows
 from cairn.spark.changes import changed_keys
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
 from cairn.spark.store import Store
@@ -84,7 +85,7 @@ def _refresh_of_pixels(store: Store, since: Mapping[str, int], terms: Terms) -> 
     if changed is not None:
         if changed.isEmpty():
             return
-        names = names.join(changed, "uri", "left_semi").localCheckpoint()
+        names = fixed(names.join(changed, "uri", "left_semi"))
     instances = store.read(DEIDENTIFIED_INSTANCE).select("sop_instance_uid", "person_id")
     for source in present:
         rows = store.read(source).drop("sop_instance_uid").join(names, "uri").join(instances, "sop_instance_uid")
@@ -102,7 +103,7 @@ def _refresh_series(store: Store, since: Mapping[str, int], terms: Terms) -> Non
         names = [column.name for column in (*PIXELS, *TEXT) if column.rule != "drop"]
         series = store.read(SERIES)
         moved = changed_keys(store, SERIES, since.get(SERIES.full_name), key)
-        changed = _either(changed, None if moved is None else moved.select(uid(key).alias(key)).localCheckpoint())
+        changed = _either(changed, None if moved is None else fixed(moved.select(uid(key).alias(key))))
         said = series.select(uid(key).alias(key), *names)
     if changed is not None and changed.isEmpty():
         return

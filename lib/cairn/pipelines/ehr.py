@@ -26,6 +26,7 @@ from cairn.ehr.mapping import Mapping
 from cairn.ehr.persons import person_rows, resolve_aliases
 from cairn.ehr.rows import QUARANTINED, Delivery
 from cairn.errors import CONDITIONS, CairnError
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.locks import stage_lock
 from cairn.spark.schema import schema_sql, sql_type
@@ -329,5 +330,5 @@ def _aliases(store: Store, owners: DataFrame) -> DataFrame:
 def _replace_rows(store: Store, contract: Contract, rows: DataFrame) -> None:
     """Make a table's rows these: what differs is written, what is no longer there is deleted."""
     key = list(contract.key)
-    kept = rows.select(*(column.name for column in contract.columns)).localCheckpoint()
+    kept = fixed(rows.select(*(column.name for column in contract.columns)))
     store.merge(contract, kept, store.read(contract).select(*key).join(kept.select(*key), key, "left_anti"))

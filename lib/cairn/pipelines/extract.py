@@ -25,6 +25,7 @@ from cairn.pipelines.extract_tables import TablesOf, write_tables
 from cairn.pipelines.extract_task import DELIVERED, FOUND, PERSON, SEARCHED, STAGE, UNREADABLE, WITHHELD, ExtractWork
 from cairn.pipelines.extract_volumes import Volumes, made_volumes, write_account
 from cairn.pixels.text.finder import TEXT_VERSION
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run
 from cairn.spark.stage import Stage, archive_candidates, run_stage
 from cairn.spark.storage import Folder
@@ -231,4 +232,4 @@ def _tables(making: Making, selection: Selection, images: DataFrame) -> TablesOf
     persons = selection.persons.join(withdrawn(store, making.project.id), "person", "left_anti")
     persons = persons.join(opted_out(store, request.site), "person", "left_anti")
     persons = persons.where(~F.col("person_id").isin(list(making.project.file.block)))
-    return TablesOf(store, making.project, request.site, request.own, persons.localCheckpoint(), images)
+    return TablesOf(store, making.project, request.site, request.own, fixed(persons), images)

@@ -20,6 +20,7 @@ from cairn.pipelines.extract_task import DELIVERED
 from cairn.pipelines.header_rows import header_kernel
 from cairn.pixels.source import BytesEntry
 from cairn.settings import Headers
+from cairn.spark.fixed import fixed
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
 from cairn.tables.contract import Column, Contract
@@ -166,4 +167,4 @@ def items_of(store: Store, project: str, extract: str) -> DataFrame:
 def forget_items(store: Store, items: DataFrame) -> None:
     """Delete some rows of `extract_item`."""
     if not items.isEmpty():
-        store.delete_keys(EXTRACT_ITEM, items.select(*EXTRACT_ITEM.key).localCheckpoint())
+        store.delete_keys(EXTRACT_ITEM, fixed(items.select(*EXTRACT_ITEM.key)))

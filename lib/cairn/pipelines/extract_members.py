@@ -20,6 +20,7 @@ from cairn.pipelines.cohort_freeze import members_of
 from cairn.pipelines.cohort_run import carried_out
 from cairn.pipelines.deidentify_records import opted_out, owners
 from cairn.pipelines.deidentify_task import CROSSED, Terms
+from cairn.spark.fixed import fixed
 from cairn.spark.stage import archive_candidates
 from cairn.spark.store import Store
 from cairn.spark.udfs import person_udf, uid_udf
@@ -79,7 +80,7 @@ def selected(store: Store, project: Project, site: Terms) -> Selection:
     instances = _instances(store, members).persist()
     known = instances.select(F.explode("members").alias("member")).distinct()
     unmatched = members.join(known, "member", "left_anti").select("member", "person_id", "role")
-    persons = _real_persons(store, site, members).localCheckpoint()
+    persons = fixed(_real_persons(store, site, members))
     entries = _entries(store, site, persons)
     steps = compiled(project.rejection).steps if project.rejection else ()
     sets = tuple(step for step in steps if step.kind == "set")
@@ -87,7 +88,7 @@ def selected(store: Store, project: Project, site: Terms) -> Selection:
         items = instances.drop("members").join(entries, "sop_instance_uid", "left")
         frames = {name: resolved.frames[f"set_{name}"] for name in project.rejection.sets} if project.rejection else {}
         ruled = _ruled(store, project, items, site, frames)
-        selection = Selection(ruled.localCheckpoint(), unmatched.localCheckpoint(), persons)
+        selection = Selection(fixed(ruled), fixed(unmatched), persons)
     instances.unpersist()
     members.unpersist()
     return selection

@@ -22,6 +22,7 @@ from cairn.pipelines.deidentify_task import Terms
 from cairn.pipelines.series_aggregate import series_rows, study_rows
 from cairn.pipelines.verify import UNTOLD, known_people, original_uids_in, search_rows
 from cairn.spark.delivered_table import write_table
+from cairn.spark.fixed import fixed
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.spark.udfs import days_udf, person_udf, uid_udf
@@ -187,7 +188,7 @@ def _clean(
     if not told:
         return frame, {}
     found = search_rows(frame, told, made.key, people).unionByName(original_uids_in(store, frame, told, made.key))
-    found = found.distinct().localCheckpoint()
+    found = fixed(found.distinct())
     by_rule = found.groupBy("column", "rule").count().orderBy("column", "rule").collect()
     leaks = {f"{made.name}.{row['column']} ({row['rule']})": row["count"] for row in by_rule}
     if not leaks:

@@ -21,6 +21,7 @@ from cairn.extract.layout import IMAGES, VOLUMES
 from cairn.extract.volumes import Volume, header_texts, volumes_of
 from cairn.pipelines.extract_request import Making
 from cairn.pipelines.extract_task import DELIVERED, WITHHELD
+from cairn.spark.fixed import fixed
 from cairn.spark.storage import Folder, disk_faults
 from cairn.verify.delivered import NOBODY
 from cairn.verify.search import check_text
@@ -102,7 +103,7 @@ def made_volumes(making: Making, images: DataFrame, scratch: Folder) -> Volumes:
     spread = max(1, making.store.spark.sparkContext.defaultParallelism * 4)
     work = _converter(Path(making.files.path), Path(making.staging.path), Path(local.path))
     rows = series.repartition(spread, "folder").mapInArrow(work, _SQL)
-    return Volumes(rows.localCheckpoint())
+    return Volumes(fixed(rows))
 
 
 def _converter(

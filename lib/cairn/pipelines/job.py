@@ -39,6 +39,10 @@ class Job:
     clock: Clock
     stream: TextIO
 
+    def __post_init__(self) -> None:
+        # For :func:`cairn.spark.fixed.fixed`. The folder goes with the run.
+        self.store.spark.sparkContext.setCheckpointDir(self.scratch.child("fixed").hadoop_uri)
+
     def run(self, stage: str) -> Run:
         """Return a new run of a stage, to be recorded in the ledger."""
         return Run(new_run_id(stage, self.clock(), os.urandom(3)), stage, self.clock)

@@ -23,6 +23,7 @@ from cairn.pipelines.deidentify_task import OPTED_OUT, Terms
 from cairn.spark import intents, swap, upkeep
 from cairn.spark.beside import FOLDER
 from cairn.spark.changes import is_unchanged
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
 from cairn.spark.progress import Progress
@@ -198,7 +199,7 @@ def prune_ledger(store: Store, run: Run) -> int:
     runs = store.read(RUN)
     last = runs.where("status = 'done'").groupBy("job").agg(F.max_by("run", "started").alias("run"))
     old = runs.where((F.col("started") < F.lit(limit)) & (F.col("run") != run.id)).select("run")
-    old = old.join(last.select("run"), "run", "left_anti").localCheckpoint()
+    old = fixed(old.join(last.select("run"), "run", "left_anti"))
     count = old.count()
     if count:
         if store.exists(RUN_BATCH):
@@ -226,7 +227,7 @@ def erase_opted_out(store: Store, run: Run, terms: Terms) -> tuple[int, int] | N
     told, known = terms_told(terms), versions_read(store, ERASE)
     if not zone or (told in known and not _opted_out_since(store, known.get(CROSSING.full_name))):
         return None
-    gone = opted_out(store, terms).select(person_udf(terms)("person").alias("person_id")).localCheckpoint()
+    gone = fixed(opted_out(store, terms).select(person_udf(terms)("person").alias("person_id")))
     pending = [table.full_name for table in zone if table is not COHORT_MEMBER and _holds(store, table, gone)]
     if Folder(store.settings.zone_root("deidentified")).child(FOLDER).names(folders=True):
         # Tables that are being made there hold rows and versions of before, and are not in anybody's sight.

@@ -25,6 +25,7 @@ from cairn.pipelines.reprocess_task import BlobWork
 from cairn.pipelines.series import run_series
 from cairn.spark.beside import BesideStore
 from cairn.spark.changes import changed_keys
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.stage import Stage, forget_entries, run_stage, settled_in
 from cairn.spark.store import Store
@@ -150,7 +151,7 @@ def forget_outdated(beside: BesideStore, changed: DataFrame | None) -> None:
     for contract in (INSTANCE, QUARANTINE):
         rows = beside.read(contract).select(*ENTRY)
         mine = rows if changed is None else rows.join(changed, "uri", "left_semi")
-        lost = mine.join(kept, ENTRY, "left_anti").select("uri").localCheckpoint()
+        lost = fixed(mine.join(kept, ENTRY, "left_anti").select("uri"))
         if not lost.isEmpty():
             forget_entries(beside, lost, STAGE, (contract,))
 

@@ -20,6 +20,7 @@ from cairn.pipelines.header_rows import parser_version
 from cairn.pipelines.header_task import STAGE
 from cairn.pipelines.primary import decisions
 from cairn.spark.beside import BesideStore
+from cairn.spark.fixed import fixed
 from cairn.spark.store import Store
 from cairn.tables.archive_entry import ARCHIVE_ENTRY
 from cairn.tables.crossing import CROSSING
@@ -147,7 +148,7 @@ def _merge_part(live: Store, rows: DataFrame, given_up: DataFrame) -> None:
         live.merge(QUARANTINE, given_up, nobody, ignore=("run",))
     live.merge(INSTANCE, rows, given_up.select("uri"), ignore=("run",))
     mine = live.read(QUARANTINE).where(F.col("stage") == STAGE).join(rows.select("uri"), "uri", "left_semi")
-    recovered = mine.select("uri", "stage").localCheckpoint()
+    recovered = fixed(mine.select("uri", "stage"))
     if not recovered.isEmpty():
         live.delete_keys(QUARANTINE, recovered)
 
@@ -156,7 +157,7 @@ def forget_refusals(live: Store) -> int:
     """Have `deidentify` decide anew on what it refused; returns how many entries those are."""
     if not live.exists(CROSSING):
         return 0
-    refused = live.read(CROSSING).where(F.col("outcome") == REFUSED).select("uri").localCheckpoint()
+    refused = fixed(live.read(CROSSING).where(F.col("outcome") == REFUSED).select("uri"))
     count = refused.count()
     if count:
         live.delete_keys(CROSSING, refused)

@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from cairn.errors import CairnError
 from cairn.pipelines.deidentify import TWINS, key_json
 from cairn.pipelines.deidentify_task import CROSSED, Terms
+from cairn.spark.fixed import fixed
 from cairn.spark.store import Store
 from cairn.spark.udfs import person_udf
 from cairn.tables.contract import Contract
@@ -92,7 +93,7 @@ def verify(store: Store, terms: Terms, withhold: bool = False) -> list[Leak]:
                 keys = store.read(contract).withColumn("_key", key_json(contract))
                 gone = keys.join(found.select(F.col("key").alias("_key")).distinct(), "_key", "left_semi")
                 # The keys are written down first: they are read from the table that they are deleted from.
-                store.delete_keys(contract, gone.select(*contract.key).localCheckpoint())
+                store.delete_keys(contract, fixed(gone.select(*contract.key)))
             found.unpersist()
     finally:
         people.unpersist()

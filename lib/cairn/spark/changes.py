@@ -6,6 +6,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
+from cairn.spark.fixed import fixed
 from cairn.spark.store import Store
 from cairn.tables.contract import Contract
 
@@ -34,7 +35,7 @@ def changed_keys(store: Store, contract: Contract, since: int | None, *columns: 
     if since == store.version(contract):
         return store.read(contract).select(*columns).limit(0)
     try:
-        return store.changes(contract, since + 1).select(*columns).distinct().localCheckpoint()
+        return fixed(store.changes(contract, since + 1).select(*columns).distinct())
     except PySparkException:  # vacuumed, or made before the feed was on
         return None
     except Py4JJavaError as fault:
