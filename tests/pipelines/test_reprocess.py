@@ -226,6 +226,25 @@ def test_a_gate_keeps_what_lost_too_much_out(job, monkeypatch):
 
 
 @pytest.mark.long
+def test_the_suites_keep_a_parser_out_that_reads_nonsense_and_pass_one_that_does_not(
+    spark, zone, tmp_path, monkeypatch
+):
+    job = copied(spark, zone, tmp_path, gates=True)
+    old = contents(job.store)
+    with_other_parser(monkeypatch, thickness=5000.0)
+    run_reprocess(job, Request())
+    with pytest.raises(CairnError) as caught:
+        swap_in(job, Request())
+    assert caught.value.code == "REPROCESS_CLOSED" and "slice_thickness" in str(caught.value)
+    assert contents(job.store) == old
+    discard(job)
+    with_other_parser(monkeypatch)
+    run_reprocess(job, Request())
+    swap_in(job, Request())
+    assert_swapped(job.store, old)
+
+
+@pytest.mark.long
 def test_selections_touch_only_what_they_should(job, monkeypatch):
     store = job.store
     chosen = store.read(INSTANCE).where("modality = 'MR'").select("uri").orderBy("uri")

@@ -39,7 +39,7 @@ OTHER = "2-other"
 MARK = "READ OTHERWISE"
 
 
-def zone_settings(root: Path) -> Settings:
+def zone_settings(root: Path, gates: bool = False) -> Settings:
     """Small batches, so that there are several; the keys lie beside the warehouse."""
     return made_settings(
         root / "ware house",
@@ -47,14 +47,15 @@ def zone_settings(root: Path) -> Settings:
         stage={"entries_per_batch": 10_000},
         keys={"directory": str(root / "keys")},
         scratch={"dead_after_seconds": 20},
+        quality={"gates": gates},
     )
 
 
-def job_on(spark, root: Path) -> Job:  # type: ignore[no-untyped-def]
+def job_on(spark, root: Path, gates: bool = False) -> Job:  # type: ignore[no-untyped-def]
     """A job on the warehouse under `root`, with a clock that goes on."""
     forget(spark)
     scratch = Folder(str(root / f"scratch {time.monotonic_ns()}")).make()
-    return Job(Store(spark, zone_settings(root)), scratch, time.time, io.StringIO())
+    return Job(Store(spark, zone_settings(root, gates)), scratch, time.time, io.StringIO())
 
 
 def make_zone(spark, root: Path) -> Path:  # type: ignore[no-untyped-def]
@@ -87,19 +88,23 @@ def with_keys(job: Job, keys: str) -> Job:
     return replace(job, store=Store(job.store.spark, Settings.model_validate(tree)))
 
 
-def copied(spark, zone: Path, root: Path) -> Job:  # type: ignore[no-untyped-def]
-    """Return a job on a copy of the warehouse."""
+def copied(spark, zone: Path, root: Path, gates: bool = False) -> Job:  # type: ignore[no-untyped-def]
+    """Return a job on a copy of the warehouse, with the gates of the quality suites open or at work."""
     for name in ("ware house", "keys", "other keys"):
         shutil.copytree(zone / name, root / name)
-    return job_on(spark, root)
+    return job_on(spark, root, gates)
 
 
 @dataclass(frozen=True)
 class OtherWork:
-    """A parser of another version: it reads the protocol of CT images otherwise, and gives some up."""
+    """A parser of another version: it reads the protocol of CT images otherwise, and gives some up.
+
+    With a `thickness` it takes that for the slice thickness of all of them.
+    """
 
     work: BlobWork
     given_up: tuple[str, ...] = ()
+    thickness: float | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Table]]:
         for name, rows in self.work(batches):
@@ -107,28 +112,31 @@ class OtherWork:
                 yield name, rows
                 continue
             lost = pc.is_in(rows["uri"], pa.array(self.given_up, pa.string()))
-            yield name, otherwise(rows.filter(pc.invert(lost)))
+            yield name, otherwise(rows.filter(pc.invert(lost)), self.thickness)
             failed = rows.filter(lost).select(["uri", "content_version", "file_size"]).rename_columns(ENTRY)
             if failed.num_rows:
                 entries = [KeptHeader(*row.values(), 0, None, b"", ()) for row in failed.to_pylist()]
                 yield QUARANTINE.name, failed_rows([(one, "HEADER_CORRUPT") for one in entries], STAGE, self.work.run)
 
 
-def otherwise(rows: pa.Table) -> pa.Table:
+def otherwise(rows: pa.Table, thickness: float | None = None) -> pa.Table:
     """Return rows of `instance` as the other parser makes them."""
     is_ct = pc.equal(rows["modality"], "CT").fill_null(False)
     protocol = pc.if_else(is_ct, MARK, rows["protocol_name"])
-    for name, column in (("protocol_name", protocol), ("parser_version", pa.array([OTHER] * rows.num_rows))):
+    columns = {"protocol_name": protocol, "parser_version": pa.array([OTHER] * rows.num_rows)}
+    if thickness is not None:
+        columns["slice_thickness"] = pc.if_else(is_ct, thickness, rows["slice_thickness"])
+    for name, column in columns.items():
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, rows.schema.field(at), column)
     return rows.cast(INSTANCE.arrow_schema)
 
 
-def with_other_parser(patch, given_up: tuple[str, ...] = ()) -> None:  # type: ignore[no-untyped-def]
+def with_other_parser(patch, given_up: tuple[str, ...] = (), thickness: float | None = None) -> None:  # type: ignore[no-untyped-def]
     """Have `reprocess` run under the other parser, which gives up the entries that are named."""
 
     def work(*arguments):  # type: ignore[no-untyped-def]
-        return OtherWork(BlobWork(*arguments), given_up)
+        return OtherWork(BlobWork(*arguments), given_up, thickness)
 
     patch.setattr(reprocess_build, "BlobWork", work)
     for module in (reprocess, reprocess_selected):
