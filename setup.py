@@ -58,7 +58,7 @@ setup(
         "s3": requirements("s3"),
         "azure": requirements("azure"),
         "gcs": requirements("gcs"),
-        "mongo": requirements("mongo"),
+        "demo": requirements("demo"),
         "notebook": requirements("notebook"),
         "test": [line for line in requirements("dev") if line.startswith(("pytest", "hypothesis", "moto", "s3fs"))],
         "dev": requirements("dev"),

@@ -3,7 +3,7 @@
 #
 # This script finds a Python and hands over to lib/cairn/launch, which makes the environment when it is missing and
 # starts the job. CAIRN_HOME says where the environment lies (else .cairn beside this file), CAIRN_PYTHON which Python
-# makes it (else python3.13 ... python3.11, python3 on PATH), CAIRN_EXTRAS which extras it gets (s3, azure, gcs, mongo).
+# makes it (else python3.13 ... python3.11, python3 on PATH), CAIRN_EXTRAS which extras it gets (s3, azure, gcs, notebook).
 set -u
 
 oldest="3, 11"

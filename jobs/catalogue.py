@@ -23,9 +23,6 @@ def main(arguments: list[str] | None = None) -> int:
         if getattr(options, name) and options.action != action:
             why = f"{options.action} takes no --{name.replace('_', '-')}; {action} may"
             raise CairnError("BAD_ARGUMENTS", job="catalogue", why=why, nearest="")
-    from cairn.catalogue.connection import ensure_driver
-
-    ensure_driver()
     cli.report(options, _ACTIONS[options.action](options))
     return EXIT_DONE
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cairn import cli
 from cairn.errors import EXIT_DONE
 
+EXTRAS = ("demo",)  # a stand-in for MongoDB's server
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 

@@ -715,9 +715,6 @@ REQUEST_CONDITIONS: dict[str, Condition] = {
         "Name another database (catalogue.database), or let this warehouse take its place: push --take-over.",
         EXIT_USAGE,
     ),
-    "CATALOGUE_DRIVER_MISSING": Condition(
-        "The MongoDB driver is not in the environment.", "Set CAIRN_EXTRAS=mongo and run again.", EXIT_ENVIRONMENT
-    ),
     "CATALOGUE_UNREACHABLE": Condition(
         "The catalogue's server does not answer ({kind}).",
         "Check that it runs, the URI, network and TLS options; run again, what was written stays.",

@@ -58,11 +58,14 @@ class Checkout:
         For CAIRN_HOME; does not exist at first.
     environment : dict
         All environment variables of a call.
+    wheel : pathlib.Path, optional
+        The one package that pip can find.
     """
 
     root: Path
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    wheel: Path | None = None
 
     @property
     def script(self) -> Path:

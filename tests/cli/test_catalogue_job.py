@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -32,14 +31,3 @@ def test_wrong_requests_end_with_a_sentence(tmp_path: Path, words: tuple[str, ..
     done = run(tmp_path, *words)
     assert done.returncode == 2
     assert told in done.stderr and "Traceback" not in done.stderr
-
-
-def test_without_the_driver_the_job_says_which_extra_is_missing(tmp_path: Path) -> None:
-    blocker = tmp_path / "sitecustomize.py"  # an environment without the extra
-    blocker.write_text(
-        "import importlib.util\nreal = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *more: None if name == 'pymongo' else real(name, *more)\n"
-    )
-    assert importlib.util.find_spec("pymongo") is not None
-    done = run(tmp_path, "push", PYTHONPATH=f"{tmp_path}:{ROOT / 'lib'}")
-    assert (done.returncode, "CAIRN_EXTRAS=mongo" in done.stderr) == (4, True), done.stderr

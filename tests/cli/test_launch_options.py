@@ -139,7 +139,9 @@ def test_jobs_are_read_and_not_run(tmp_path):
     (tmp_path / "_shared.py").write_text("raise SystemExit(9)")
     job = read_job(tmp_path / "count_all.py")
     assert (job.name, job.summary, job.needs_spark) == ("count-all", "Count.", False)
-    assert job.options == {"--name", "--files"}
+    assert job.options == {"--name", "--files"} and job.extras == ()
+    (tmp_path / "with_more.py").write_text(JOB.format(flag='EXTRAS = ("one", "two")'))
+    assert read_job(tmp_path / "with_more.py").extras == ("one", "two")
     assert "_shared" not in listing(tmp_path)
     (tmp_path / "count_all.py").write_text(JOB.format(flag=""))
     assert find_job(tmp_path, "count_all").needs_spark

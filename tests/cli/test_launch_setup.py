@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ def offline(checkout, wheel):
     path, sha256 = wheel
     lock = checkout.root / "requirements" / "runtime.txt"
     lock.write_text(f"cairn-test-stone==1.0 --hash=sha256:{sha256}\n")
+    checkout.wheel = path
     checkout.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(path.parent)}
     return checkout
 
@@ -54,6 +56,26 @@ def test_made_once_then_reused_until_the_lock_changes(offline):
     assert third.returncode == 0, third.stderr
     assert "making the Python environment" in third.stderr
     assert json.loads(third.stdout)["python"] != python
+
+
+@pytest.mark.slow
+def test_what_a_job_makes_use_of_is_installed_where_that_is_possible(offline):
+    lock = offline.root / "requirements" / "stand-in.txt"
+    lock.write_text(f"cairn-test-stone==1.0 --hash=sha256:{'0' * 64}\n")
+    job = offline.root / "jobs" / "echo_back.py"
+    job.write_text(job.read_text().replace("SPARK = False", 'SPARK = False\nEXTRAS = ("stand-in",)'))
+    (offline.root / "requirements" / "runtime.txt").write_text("# nothing\n")
+    done = offline.run("echo-back")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "[HASH_MISMATCH]" in done.stderr and "goes on without the packages of requirements/stand-in.txt" in done.stderr
+    )
+    lock.write_text(f"cairn-test-stone==1.0 --hash=sha256:{hashlib.sha256(offline.wheel.read_bytes()).hexdigest()}\n")
+    assert "stand-in" not in offline.run("echo-back", "--help").stderr, "help needs nothing"
+    done = offline.run("echo-back")
+    assert done.returncode == 0 and "goes on without" not in done.stderr, done.stderr
+    python = json.loads(done.stdout)["python"]
+    assert subprocess.run([python, "-c", "import cairn_test_stone"], check=False).returncode == 0
 
 
 @pytest.mark.slow

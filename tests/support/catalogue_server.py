@@ -90,5 +90,5 @@ def _die_with_parent() -> None:
 def started(folder: Path, *options: str) -> Server:
     """Return a running server; skip the test where there is none."""
     if not COMMAND.exists():
-        pytest.skip("SecantusDB is not installed (requirements/dev.in)")
+        pytest.skip("SecantusDB is not installed (requirements/demo.in)")
     return Server(folder, *options).start()

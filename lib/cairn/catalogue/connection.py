@@ -6,7 +6,6 @@ Workers read it themselves; it is never part of a plan, a message or a log.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import stat
 import time
@@ -31,17 +30,6 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _ROOM = 1024  # for the envelope of a document
 _LONGEST_COMMAND = 10  # times the time allowed for a connection: a bulk write of many megabytes takes longer
 T = TypeVar("T")
-
-
-def has_driver() -> bool:
-    """Whether the MongoDB driver is in the environment; it is an extra."""
-    return importlib.util.find_spec("pymongo") is not None
-
-
-def ensure_driver() -> None:
-    """Raise CATALOGUE_DRIVER_MISSING when there is no MongoDB driver; called before anything that imports it."""
-    if not has_driver():
-        raise CairnError("CATALOGUE_DRIVER_MISSING")
 
 
 @dataclass(frozen=True)
@@ -119,7 +107,6 @@ class Connection:
 
 @lru_cache(maxsize=4)
 def _client(uri: str, options: tuple[tuple[str, str], ...], timeout: float) -> MongoClient:
-    ensure_driver()
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 

@@ -17,6 +17,7 @@ from cairn.launch.jars import ensure_jars
 from cairn.launch.java import require_java
 from cairn.launch.jobs import find_job, listing
 from cairn.launch.options import deployment, split
+from cairn.launch.steps import say
 from cairn.launch.submit import Command, plain_command, spark_command
 
 HELP = frozenset({"-h", "--help"})
@@ -59,14 +60,26 @@ def prepare(root: Path, arguments: Sequence[str], environment: Mapping[str, str]
     job = find_job(jobs, line.job[0])
     line = split(arguments, job.options)
     own = line.job[1:]
-    with_spark = job.needs_spark and not HELP.intersection(own[: own.index("--")] if "--" in own else own)
+    asks_for_help = bool(HELP.intersection(own[: own.index("--")] if "--" in own else own))
+    with_spark = job.needs_spark and not asks_for_help
     if with_spark:
         place = deployment(line, environment)
         require_java(environment)
     ensure_python(home, environment, extras)
+    if not asks_for_help:
+        _install_where_possible(home, environment, job.extras)
     if not with_spark:
         return plain_command(root, home, job, own, environment)
     return spark_command(root, home, job, line, place, ensure_jars(home, environment), environment)
+
+
+def _install_where_possible(home: Home, environment: Mapping[str, str], extras: Sequence[str]) -> None:
+    """Install what a job makes use of; where that fails the job says itself what it does without."""
+    for extra in extras:
+        try:
+            ensure_python(home, environment, [extra])
+        except CairnError as error:
+            say(f"{error} The job goes on without the packages of requirements/{extra}.txt.")
 
 
 def main(root: Path, arguments: Sequence[str]) -> int:

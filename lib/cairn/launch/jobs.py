@@ -1,7 +1,8 @@
 """The jobs that exist, read from the text of ``jobs/*.py`` without importing any of them.
 
-A job's module docstring gives its line in the list; ``SPARK = False`` in it says that it runs without a JVM; and the
-options that it declares with ``add_argument`` are its own, even where Spark has one of the same name.
+A job's module docstring gives its line in the list; ``SPARK = False`` in it says that it runs without a JVM;
+``EXTRAS = ("name",)`` which further locks it makes use of; and the options that it declares with ``add_argument`` are
+its own, even where Spark has one of the same name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cairn.errors import CairnError, nearest
 
@@ -30,6 +32,8 @@ class Job:
         Whether it is started with a JVM beside it.
     options : frozenset of str
         Long options that its file declares, such as ``--files``.
+    extras : tuple of str
+        Locks that are installed for it where that is possible; it must do without them too.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Job:
     summary: str
     needs_spark: bool
     options: frozenset[str]
+    extras: tuple[str, ...] = ()
 
 
 def read_job(path: Path) -> Job:
@@ -53,16 +58,22 @@ def read_job(path: Path) -> Job:
     except (OSError, SyntaxError, UnicodeDecodeError):
         raise CairnError("JOB_UNREADABLE", name=name) from None
     summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return Job(name, path, summary, _needs_spark(tree), frozenset(_options(tree)))
+    said = _constants(tree)
+    extras = tuple(str(extra) for extra in said.get("EXTRAS", ()))
+    return Job(name, path, summary, bool(said.get("SPARK", True)), frozenset(_options(tree)), extras)
 
 
-def _needs_spark(tree: ast.Module) -> bool:
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    """Return the literals that a module gives names to."""
+    found: dict[str, Any] = {}
     for statement in tree.body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
-            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
-            if "SPARK" in names:
-                return bool(statement.value.value)
-    return True
+        if isinstance(statement, ast.Assign):
+            try:
+                value = ast.literal_eval(statement.value)
+            except ValueError:
+                continue
+            found |= {target.id: value for target in statement.targets if isinstance(target, ast.Name)}
+    return found
 
 
 def _options(tree: ast.Module) -> Iterator[str]:

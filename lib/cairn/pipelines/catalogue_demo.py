@@ -19,7 +19,7 @@ from cairn.settings import Settings
 from cairn.spark.store import Store
 
 STAND_IN = "secantusd-py"
-"""Speaks MongoDB's protocol (requirements/dev.in). Only ever a process of its own."""
+"""Speaks MongoDB's protocol (requirements/demo.in). Only ever a process of its own."""
 _START_SECONDS = 30.0
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from cairn.catalogue.connection import has_driver
 from cairn.deid.keys import SIGNING, SITE, key_path, make_key
 from cairn.extract import project as projects
 from cairn.pipelines import cohort_definition as definitions
 from cairn.pipelines.archive_to_tables import Done, run_stages
+from cairn.pipelines.catalogue_demo import catalogue_lines
 from cairn.pipelines.cohort_count import count_lines
 from cairn.pipelines.cohort_export import count
 from cairn.pipelines.cohort_freeze import freeze
@@ -126,15 +126,6 @@ def deliveries(job: Job, terms: Terms, conf: Path) -> list[str]:
     return [*told, "Released to:", *folders]
 
 
-def catalogue(job: Job, home: Path) -> list[str]:
-    """Mirror the tables into a catalogue where there is a driver for it; return what happened in words."""
-    if not has_driver():
-        return ["No catalogue in MongoDB: CAIRN_EXTRAS=mongo adds the driver."]
-    from cairn.pipelines.catalogue_demo import catalogue_lines
-
-    return catalogue_lines(job, home, os.environ)
-
-
 def demo_keys(folder: Path, conf: Path) -> None:
     """Make the keys that the demo's extracts need, unless they are there."""
     for name in (SIGNING, *(path.stem for path in (conf / "projects").glob("*.yaml"))):
@@ -179,6 +170,6 @@ def run_demo(settings: Settings, home: Path, scale: float, seed: int, conf: Path
         print("\n" + "\n".join(cohort_lines(job.store, conf)))
         demo_keys(Path(terms.keys), conf)
         print("\n" + "\n".join(deliveries(job, terms, conf)))
-        print("\n" + "\n".join(catalogue(job, home)))
+        print("\n" + "\n".join(catalogue_lines(job, home, os.environ)))
     print(f"\nAsk more: ./spark-submit.sh sql --warehouse {settings.warehouse.root}")
     return done
