@@ -157,9 +157,10 @@ def main() -> int:
     parser.add_argument("--only", choices=("headers", "boxes"), help="one round of the two")
     options = parser.parse_args()
     with_jars()
+    place = tempfile.gettempdir()  # a session has temporary files lie in its scratch, which goes with it
     for boxed in {"headers": (False,), "boxes": (True,)}.get(options.only, (False, True)):
         print("with a box blanked in every image" if boxed else "headers only")
-        with tempfile.TemporaryDirectory() as name:
+        with tempfile.TemporaryDirectory(dir=place) as name:
             folder = Path(name)
             for key in ("site", SIGNING):
                 make_key(folder / "keys", key)
