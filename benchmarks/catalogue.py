@@ -34,6 +34,7 @@ from cairn.pipelines.catalogue_pull import JOB as PULL
 from cairn.pipelines.catalogue_pull import pull
 from cairn.pipelines.catalogue_push import JOB as PUSH
 from cairn.pipelines.catalogue_push import push
+from cairn.pipelines.header_rows import parser_version
 from cairn.pipelines.job import Job, opened
 from cairn.settings import Settings, load
 from cairn.spark.accounting import cpu_seconds
@@ -81,6 +82,7 @@ def distinct_rows(folder: Path) -> pa.Table:
         "is_primary": [True] * n,
         "file_size": [len(headers[i]) for i in parsed.rows],
         "parser": ["kernel"] * n,
+        "parser_version": [parser_version()] * n,
         "header_bytes": parsed.pixel_offsets.tolist(),
         "pixel_offset": parsed.pixel_offsets.tolist(),
     }

@@ -1,12 +1,16 @@
 """The store: creates, extends, refuses, and writes each thing once."""
 
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
 from cairn.errors import CairnError
 from cairn.spark.delta_log import Token
 from cairn.spark.schema import schema_sql
+from cairn.spark.upkeep import compact
 from cairn.tables.contract import Column, Contract
 
 KEYED = (
@@ -220,3 +224,14 @@ def test_a_table_that_was_emptied_keeps_its_clustering_when_it_is_filled_anew(st
     store.replace(THING, frame(spark, ("d", "present", 1)))
     assert [r["uri"] for r in store.read(THING).collect()] == ["d"]
     assert spark.sql("DESCRIBE DETAIL identifiable.thing").first()["clusteringColumns"] == ["state"]
+
+
+def test_what_spark_writes_is_compressed_as_the_workers_compress(store, spark):
+    store.ensure(THING)
+    for number in (1, 2):
+        store.append(THING, frame(spark, (f"a{number}", "present", 1)))
+    compact(store, THING, 1 << 28)
+    footers = [pq.read_metadata(path) for path in Path(store.folder(THING).path).glob("*.parquet")]
+    assert len(footers) > 2, "the two that were appended, and the one that both became"
+    groups = [footer.row_group(number) for footer in footers for number in range(footer.num_row_groups)]
+    assert {group.column(place).compression for group in groups for place in range(group.num_columns)} == {"ZSTD"}

@@ -45,6 +45,8 @@ def options(settings: Settings, scratch: str = "") -> dict[str, str]:
         **DELTA,
         "spark.sql.session.timeZone": "UTC",  # DICOM times have no zone; one rule for all machines
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # pyarrow reads the plans; INT96 is obsolete
+        # As the workers write: with Spark's own default, snappy, OPTIMIZE made tables grow.
+        "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.spark.arrow_batch_rows),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.python.worker.reuse": "true",  # a worker loads the header kernel once, not once a task
