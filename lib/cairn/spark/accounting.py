@@ -1,14 +1,40 @@
 """CPU seconds of a run: Python driver, JVM and Python workers, also those that have ended. Linux only (``/proc``).
 
 Source: proc(5), ``/proc/pid/stat``: utime, stime (14, 15) and, of children that were waited for, cutime, cstime (16,
-17).
+17). The parent of Spark's Python workers waits for none of them (it ignores SIGCHLD), and Spark ends workers that were
+idle for a minute: of those counts what they had used when somebody last asked, as a rule at the end of a run.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as proc(5) shows it.
+
+    Parameters
+    ----------
+    parent : int
+        Its parent's id.
+    ticks : int
+        CPU time, its own and that of children that were waited for.
+    started : int
+        When it began, which tells it from an earlier one with its id.
+    """
+
+    parent: int
+    ticks: int
+    started: int
+
+
+_not_waited_for: dict[tuple[int, int], int] = {}
+"""CPU ticks of processes (id and start) whose time no parent will ever have, as last seen."""
 
 
 def peak_memory(spark: SparkSession) -> dict[str, int]:
@@ -64,13 +90,29 @@ def cpu_seconds(spark: SparkSession | None = None) -> float | None:
     roots = {os.getpid()}
     if spark is not None:
         roots.add(int(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()))  # type: ignore[union-attr]
-    ticks = os.sysconf("SC_CLK_TCK")
     processes = _processes()
-    return sum(processes[pid][1] for pid in _descendants(roots, processes)) / ticks
+    tree = _descendants(roots, processes)
+    careless = {pid for pid in tree if _ignores_children(pid)}
+    for pid in tree:
+        if processes[pid].parent in careless:
+            _not_waited_for[pid, processes[pid].started] = processes[pid].ticks
+    alive = {(pid, process.started) for pid, process in processes.items()}
+    ended = sum(ticks for one, ticks in _not_waited_for.items() if one not in alive)
+    return (sum(processes[pid].ticks for pid in tree) + ended) / os.sysconf("SC_CLK_TCK")
 
 
-def _processes() -> dict[int, tuple[int, int]]:
-    """Return parent and CPU ticks (own and reaped children's) of every process."""
+def _ignores_children(pid: int) -> bool:
+    """Whether a process has the kernel forget its children's times (SIGCHLD ignored)."""
+    try:
+        with open(f"/proc/{pid}/status") as stream:
+            masks = [line.split()[1] for line in stream if line.startswith("SigIgn:")]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(masks) and bool(int(masks[0], 16) >> (signal.SIGCHLD - 1) & 1)
+
+
+def _processes() -> dict[int, Process]:
+    """Return every process."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -79,15 +121,15 @@ def _processes() -> dict[int, tuple[int, int]]:
                     fields = stream.read().rpartition(")")[2].split()
             except (FileNotFoundError, ProcessLookupError):  # ended in between; its parent counts it
                 continue
-            found[int(name)] = (int(fields[1]), sum(int(part) for part in fields[11:15]))
+            found[int(name)] = Process(int(fields[1]), sum(int(part) for part in fields[11:15]), int(fields[19]))
     return found
 
 
-def _descendants(roots: set[int], processes: dict[int, tuple[int, int]]) -> set[int]:
+def _descendants(roots: set[int], processes: dict[int, Process]) -> set[int]:
     reached = {pid for pid in roots if pid in processes}
     grown = True
     while grown:
-        more = {pid for pid, (parent, _) in processes.items() if parent in reached} - reached
+        more = {pid for pid, process in processes.items() if process.parent in reached} - reached
         reached |= more
         grown = bool(more)
     return reached
