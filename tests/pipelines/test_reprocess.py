@@ -5,6 +5,7 @@ One zone is made, without its archive at once, and copied for each test.
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from cairn.pipelines.reprocess import Request, discard, opened_set, roll_back, r
 from cairn.pipelines.reprocess_plan import estimate
 from cairn.pipelines.reprocess_selected import Selection
 from cairn.pipelines.series import run_series
-from cairn.spark import intents, swap
+from cairn.spark import delta_log, intents, swap
 from cairn.spark.delta_log import Token
+from cairn.spark.fixed import fixed
 from cairn.spark.ledger import versions_read
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import DEIDENTIFIED_INSTANCE, DEIDENTIFIED_SERIES
@@ -282,9 +284,13 @@ def primaries(store):
     return {row[0] for row in rows.agg(F.count_if("is_primary").alias("n")).select("n").distinct().collect()}
 
 
-@pytest.mark.long
 def test_a_plan_measures_a_sample_and_changes_nothing(job):
     store = job.store
+    some = store.read(INSTANCE).where("is_primary").limit(3).select("uri", F.lit(False).alias("is_primary"))
+    store.update(INSTANCE, fixed(some))
+    assert any(
+        json.loads(add)["add"].get("deletionVector") for add in delta_log.files(store.spark, store.location(INSTANCE))
+    )
     versions = [store.version(table) for table in TABLES]
     found = estimate(job, Request(Selection(modalities=("CT",))))
     ct = store.read(INSTANCE).where("modality = 'CT'").count()
