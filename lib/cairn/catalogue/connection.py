@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from cairn.errors import CairnError
 from cairn.settings import Catalogue
-
-if TYPE_CHECKING:
-    from pymongo import MongoClient
-    from pymongo.database import Database
 
 VARIABLE = "CAIRN_MONGODB_URI"
 """Environment variable with the URI, where no file has it."""
@@ -75,15 +77,12 @@ class Connection:
         Raises
         ------
         CairnError
-            CATALOGUE_DRIVER_MISSING, CATALOGUE_OPTIONS, and as :meth:`uri`.
+            CATALOGUE_OPTIONS, and as :meth:`uri`.
         """
         return _client(self.uri(), tuple(sorted(self.settings.options.items())), self.settings.timeout_seconds)
 
     def database(self) -> Database:
         """Return the catalogue's database; documents come as the bytes that the server holds."""
-        from bson.codec_options import CodecOptions, DatetimeConversion
-        from bson.raw_bson import RawBSONDocument
-
         options = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS)
         return self.client().get_database(self.settings.database, codec_options=options)
 
@@ -107,9 +106,6 @@ class Connection:
 
 @lru_cache(maxsize=4)
 def _client(uri: str, options: tuple[tuple[str, str], ...], timeout: float) -> MongoClient:
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-
     waits = {name: int(timeout * 1000) for name in ("serverSelectionTimeoutMS", "connectTimeoutMS")}
     waits["socketTimeoutMS"] = int(timeout * 1000) * _LONGEST_COMMAND
     given = {name: _typed(value) for name, value in options}
@@ -135,8 +131,6 @@ def told_errors() -> Iterator[None]:
     CairnError
         CATALOGUE_UNREACHABLE, CATALOGUE_REFUSED.
     """
-    from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
-
     try:
         yield
     except OperationFailure as fault:  # a BulkWriteError is one, too
@@ -166,8 +160,6 @@ class Attempts:
 
     def __call__(self, action: Callable[[], T]) -> T:
         """Return what `action` returns; the last failure passes."""
-        from pymongo.errors import ConnectionFailure
-
         pause = _FIRST_WAIT
         for _ in range(self.tries - 1):
             try:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import ConnectionFailure
 
 from cairn.catalogue import layout
 from cairn.catalogue.connection import Connection, told_errors
-
-if TYPE_CHECKING:
-    from bson.raw_bson import RawBSONDocument
 
 _SAMPLED_PER_SHARE = 20
 _LARGEST_SAMPLE = 20_000
@@ -96,7 +96,7 @@ class Reader:
                         condition.pop("$gte", None)
                         condition["$gt"], failures = document["_id"], 0
                     return
-                except _connection_failure():
+                except ConnectionFailure:
                     failures += 1
                     if not share.ordered or failures >= self._connection.settings.tries:
                         raise
@@ -130,12 +130,6 @@ class Reader:
 def _parts(document: RawBSONDocument) -> bool:
     cairn = document.get(layout.CAIRN)
     return isinstance(cairn, Mapping) and bool(cairn.get("parts"))
-
-
-def _connection_failure() -> type[Exception]:
-    from pymongo.errors import ConnectionFailure
-
-    return ConnectionFailure
 
 
 TYPES = ("string", "objectId")

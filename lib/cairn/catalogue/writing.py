@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
 from cairn.catalogue import layout
 from cairn.catalogue.connection import Attempts, Connection, told_errors
 from cairn.catalogue.documents import Document
-
-if TYPE_CHECKING:
-    from pymongo.collection import Collection
-    from pymongo.database import Database
 
 _DUPLICATE_KEY = 11000
 WRITTEN = ("inserted", "replaced", "touched", "unchanged", "overtaken")
@@ -110,8 +111,6 @@ class Writer:
 
     def _insert(self, collection: Collection, documents: list[Document]) -> list[Document]:
         """Insert what is not there; return what is."""
-        from pymongo import InsertOne
-        from pymongo.errors import BulkWriteError
 
         def insert() -> list[Document]:
             try:
@@ -157,14 +156,10 @@ class Writer:
         return {document["_id"]: document.get(layout.CAIRN, {}) for document in found}
 
     def _replace(self, collection: Collection, documents: list[Document]) -> int:
-        from pymongo import ReplaceOne
-
         operations: list[Any] = [ReplaceOne(_not_later(document), document.raw) for document in documents]
         return self._matched(collection, operations)
 
     def _touch(self, collection: Collection, documents: list[Document]) -> int:
-        from pymongo import UpdateOne
-
         raised = [(document, {"$set": {layout.ORDER: document.order}}) for document in documents]
         return self._matched(collection, [UpdateOne(_not_later(document), change) for document, change in raised])
 
@@ -182,8 +177,6 @@ class Writer:
         return {found["_id"]["id"]: int(found["order"]) for found in self._attempts(lambda: list(deleted.find(wanted)))}
 
     def _write_pieces(self, documents: Sequence[Document]) -> int:
-        from pymongo import ReplaceOne
-
         parts, count = self._database[layout.PARTS], 0
         for document in documents:
             for piece in document.pieces:  # one at a time: each is as large as a document may be
@@ -209,8 +202,6 @@ class Writer:
         return counts + self._remove(pending) if pending else counts
 
     def _remove(self, removals: Sequence[Removal]) -> Counter[str]:
-        from pymongo import DeleteOne, UpdateOne
-
         marks = [
             UpdateOne(
                 {"_id": {"collection": removal.collection, "id": removal.id}},
