@@ -87,7 +87,6 @@ def delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Delivery:
 
     monkeypatch.setattr(pipeline, "in_processes_each", here)
     monkeypatch.setattr(pipeline, "in_processes", lambda entries, work, n: here(entries, lambda some: work, n))
-    monkeypatch.setattr(pipeline, "silence_pydicom", lambda: None)
     made = Delivery(tmp_path / "in", tmp_path / "out", tmp_path / "findings.csv")
     made.originals.mkdir()
     made.out.mkdir()

@@ -20,7 +20,6 @@ from urllib.parse import unquote
 from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.listing import open_roots
 from cairn.archive.reader import read_entries
-from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.folder import in_processes, listed
 from cairn.pipelines.pixel_task import TEXT, Found, entry_worker, guarded
@@ -78,7 +77,6 @@ class FindTextWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[Looked]:
         """Look at some entries."""
-        silence_pydicom()
         read = read_entries(
             entries,
             guarded(entry_worker(self.settings, self.rules).reading(TEXT)),

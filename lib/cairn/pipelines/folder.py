@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from cairn.archive.entry import Entry, EntryAddress, address_of
 from cairn.archive.listing import Folder, FolderFault, list_folder, open_roots, real_roots
 from cairn.archive.opening import Opener
+from cairn.dicom.quiet import silence_pydicom
 from cairn.settings import Settings
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ def in_processes_each(
     readable = [entry for entry in entries if entry.kind != "container" and not entry.code]
     # A fork would share the parent's threads' locks; keys are read by each process itself.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, context, silence_pydicom) as pool:
         for some in [pool.submit(work_of(chunk), chunk) for chunk in chunks(readable)]:
             yield from some.result()
 

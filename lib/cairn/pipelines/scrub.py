@@ -21,7 +21,6 @@ from typing import TextIO
 from cairn.archive.entry import Entry, EntryAddress
 from cairn.archive.reader import read_entries
 from cairn.deid.rewrite import Kept, Refused, Rewriter
-from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.deidentify_task import Terms, verified
 from cairn.pipelines.folder import in_processes, listed, whole
@@ -101,7 +100,6 @@ class ScrubWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[Outcome]:
         """De-identify some entries and return what became of each."""
-        silence_pydicom()
         rewriter = _rewriter(self.terms)
         read = read_entries(entries, whole, overlap=1, tries=self.tries, timeout_seconds=self.timeout_seconds)
         pixels = guarded(scrub_pixels(self.pixels, self.rules))

@@ -20,7 +20,6 @@ from typing import TextIO
 from cairn.archive.address import local_path, local_uri, unquote
 from cairn.archive.entry import Entry, EntryAddress, address_of
 from cairn.archive.reader import read_entries
-from cairn.dicom.quiet import silence_pydicom
 from cairn.errors import CairnError, EntryError
 from cairn.pipelines.folder import in_processes, in_processes_each, listed, whole
 from cairn.settings import Settings
@@ -62,7 +61,6 @@ class OriginalsWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[OriginalsRead]:
         """Read some originals."""
-        silence_pydicom()
         done = OriginalsRead()
         for entry, data in self.reading.each(entries):
             original = None if isinstance(data, EntryError) or not is_dicom(data) else _original(data)
@@ -119,7 +117,6 @@ class DeliveredWork:
 
     def __call__(self, entries: Sequence[EntryAddress]) -> list[Delivered]:
         """Search some files."""
-        silence_pydicom()
         return [self._one(entry, data) for entry, data in self.reading.each(entries)]
 
     def _one(self, entry: EntryAddress, data: bytes | EntryError) -> Delivered:

@@ -339,8 +339,8 @@ class Store:
         as_pairs = [{n: list(v.items()) if isinstance(v, dict) else v for n, v in row.items()} for row in rows]
         table = pa.Table.from_pylist(as_pairs, schema=contract.arrow_schema)
         add = write_file(contract, table, self.folder(contract), _file_of(token), modified)
-        names = [_file_of(instead_of)] if instead_of else []
-        removed = {name: self.folder(contract).size(name) for name in names}
+        gone = _file_of(instead_of) if instead_of else ""
+        removed = {gone: self.folder(contract).size(gone)} if gone else {}
         return delta_log.commit(self.spark, self.location(contract), [add], token, removed)
 
     def is_untouched(self, contract: Contract, token: Token, version: int) -> bool:

@@ -89,7 +89,7 @@ class FileWriter:
             self._writer.close()
             self._writer = None
             self._stream.close()
-            size = self.folder.filesystem.get_file_info(self.folder.file(self.name)).size
+            size = self.folder.size(self.name)
         add = {
             "path": quote(self.name),
             "partitionValues": {},
