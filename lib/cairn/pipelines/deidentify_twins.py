@@ -18,10 +18,10 @@ from cairn.spark.changes import changed_keys
 from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
+from cairn.spark.reconcile import reconcile
 from cairn.spark.store import Store
 from cairn.spark.udfs import uid_udf
 from cairn.tables.burned_in_text import BURNED_IN_TEXT, TEXT_SEARCH
-from cairn.tables.contract import Contract
 from cairn.tables.crossing import CROSSING
 from cairn.tables.deidentified import (
     DEIDENTIFIED_BURNED_IN_TEXT,
@@ -90,7 +90,7 @@ def _refresh_of_pixels(store: Store, since: Mapping[str, int], terms: Terms) -> 
     for source in present:
         rows = store.read(source).drop("sop_instance_uid").join(names, "uri").join(instances, "sop_instance_uid")
         rows = rows.withColumn("series_instance_uid", uid("series_instance_uid"))
-        _bring_up_to_date(store, OF_PIXELS[source], rows, None if changed is None else names.select("sop_instance_uid"))
+        reconcile(store, OF_PIXELS[source], rows, None if changed is None else names.select("sop_instance_uid"))
 
 
 def _refresh_series(store: Store, since: Mapping[str, int], terms: Terms) -> None:
@@ -110,7 +110,7 @@ def _refresh_series(store: Store, since: Mapping[str, int], terms: Terms) -> Non
     rows = series_rows(_instances(store, key, changed)).withColumn("person_id", F.col("patient_id"))
     if said is not None:
         rows = rows.drop(*names).join(said, key, "left")
-    _bring_up_to_date(store, DEIDENTIFIED_SERIES, rows, changed)
+    reconcile(store, DEIDENTIFIED_SERIES, rows, changed)
 
 
 def _refresh_studies(store: Store, since: Mapping[str, int]) -> None:
@@ -119,7 +119,7 @@ def _refresh_studies(store: Store, since: Mapping[str, int]) -> None:
     if changed is not None and changed.isEmpty():
         return
     rows = study_rows(_instances(store, key, changed)).withColumn("person_id", F.col("patient_id"))
-    _bring_up_to_date(store, DEIDENTIFIED_STUDY, rows, changed)
+    reconcile(store, DEIDENTIFIED_STUDY, rows, changed)
 
 
 def _instances(store: Store, key: str, changed: DataFrame | None) -> DataFrame:
@@ -136,13 +136,3 @@ def _instances(store: Store, key: str, changed: DataFrame | None) -> DataFrame:
 def _either(left: DataFrame | None, right: DataFrame | None) -> DataFrame | None:
     """Return the keys of both; None when one of them cannot tell."""
     return None if left is None or right is None else left.unionByName(right).distinct()
-
-
-def _bring_up_to_date(store: Store, made: Contract, rows: DataFrame, within: DataFrame | None) -> None:
-    """Make the twin's rows with a key `within` (all, when that is None) these."""
-    wanted = rows.select(*(column.name for column in made.columns))
-    key = list(made.key)
-    concerned = store.read(made)
-    if within is not None:
-        concerned = concerned.join(within, within.columns, "left_semi")
-    store.merge(made, wanted, concerned.select(*key).join(wanted.select(*key), key, "left_anti"))

@@ -29,6 +29,7 @@ from cairn.errors import CONDITIONS, CairnError
 from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded
 from cairn.spark.locks import stage_lock
+from cairn.spark.reconcile import reconcile
 from cairn.spark.schema import schema_sql, sql_type
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store, spark_schema
@@ -278,8 +279,8 @@ def refresh_persons(store: Store, run: Run) -> Counter[str]:
         )
         aliases, loops = resolve_aliases((row[0], row[1]) for row in pairs.distinct().collect())
         owners = store.spark.createDataFrame(list(aliases.items()) or [("", "")], "patient_id STRING, owner STRING")
-        _replace_rows(store, PERSON, _persons(store, register, store.read(DEATHS), owners))
-        _replace_rows(store, PERSON_ALIAS, _aliases(store, owners))
+        reconcile(store, PERSON, fixed(_persons(store, register, store.read(DEATHS), owners)))
+        reconcile(store, PERSON_ALIAS, fixed(_aliases(store, owners)))
         counts.update(
             persons=store.read(PERSON).count(), aliases=store.read(PERSON_ALIAS).count(), EHR_ALIAS_LOOP=len(loops)
         )
@@ -325,10 +326,3 @@ def _aliases(store: Store, owners: DataFrame) -> DataFrame:
         "issuer", "number", F.get("owners", F.lit(0)).alias("patient_id"), "basis"
     )
     return replaced.unionByName(single)
-
-
-def _replace_rows(store: Store, contract: Contract, rows: DataFrame) -> None:
-    """Make a table's rows these: what differs is written, what is no longer there is deleted."""
-    key = list(contract.key)
-    kept = fixed(rows.select(*(column.name for column in contract.columns)))
-    store.merge(contract, kept, store.read(contract).select(*key).join(kept.select(*key), key, "left_anti"))

@@ -219,9 +219,7 @@ class _Inventory:
         there = self._store.read(QUARANTINE).where(F.col("stage") == STAGE)
         wanted = faulty.select(*own, F.col("size").alias("file_size")).join(there.select(*own), own, "left_anti")
         stale = there.join(faulty.select("uri"), "uri", "left_anti")
-        if not stale.isEmpty():
-            self._store.delete_keys(QUARANTINE, stale.select("uri", "stage"))
-        if wanted.isEmpty():
+        if wanted.isEmpty() and stale.isEmpty():
             return
         told = self._spark.createDataFrame(
             [(code, condition.message, condition.remedy) for code, condition in CONDITIONS.items()],
@@ -230,7 +228,7 @@ class _Inventory:
         constant = {"stage": STAGE, "run": self._run.id, "algorithm_version": None}
         rows = wanted.join(F.broadcast(told), "code")
         rows = rows.withColumns({name: F.lit(value).cast("string") for name, value in constant.items()})
-        self._store.upsert(QUARANTINE, rows.select(*[c.name for c in QUARANTINE.columns]), unique=True)
+        self._store.merge(QUARANTINE, rows, stale.select("uri", "stage"))
 
     def _kept(self, frame: DataFrame, name: str) -> DataFrame:
         """Write a frame to scratch and read it back: it is made once, and never passes through the driver."""
