@@ -5,6 +5,7 @@ One zone is made, without its archive at once, and copied for each test.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -17,7 +18,7 @@ from cairn.errors import CairnError
 from cairn.pipelines import reprocess_build
 from cairn.pipelines.header_rows import parser_version
 from cairn.pipelines.reprocess import Request, discard, opened_set, roll_back, run_reprocess, status, swap_in
-from cairn.pipelines.reprocess_plan import estimate
+from cairn.pipelines.reprocess_plan import by_difference, estimate
 from cairn.pipelines.reprocess_selected import Selection
 from cairn.pipelines.series import run_series
 from cairn.spark import delta_log, intents, swap
@@ -302,6 +303,28 @@ def test_a_plan_measures_a_sample_and_changes_nothing(job):
     assert f"{ct:,} rows" in found.lines()[1]
     assert [store.version(table) for table in TABLES] == versions
     assert opened_set(store) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "each", "sampled"),
+    [
+        (200_000, 3.0, 0.0005, 10_000),  # what stands before the first row hides 2,000 of them
+        (200_000, 0.0, 0.0005, 2_000),
+        (10_000, 30.0, 0.0005, 10_000),  # all of them do not outweigh it
+        (3_000_000_000, 300.0, 0.0005, 1_250_000),
+        (3_000_000_000, 3_000.0, 0.00001, 781_250_000),
+    ],
+)
+def test_a_sample_is_enlarged_until_it_says_something(rows, before, each, sampled):
+    noise = itertools.cycle((0.97, 1.03))
+
+    def cpu_of(share: float) -> tuple[int, float]:
+        some = round(rows * share)
+        return some, (before + each * some) * next(noise)
+
+    lots, told_each, told_before = by_difference(cpu_of, 2_000 / rows)
+    assert lots == sampled
+    assert told_before + told_each * rows == pytest.approx(before + each * rows, rel=0.15)
 
 
 @pytest.mark.long

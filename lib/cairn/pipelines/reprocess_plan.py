@@ -1,6 +1,7 @@
 """`reprocess plan`: core hours and bytes, measured on a sample of the site's own headers by the code that will run.
 
-What grows with the rows is told from what every job costs by measuring twice, on a small share and on a larger one.
+What grows with the rows is told from what every job costs by measuring twice, on a small share and on a larger one,
+which is enlarged until it takes twice as long: a difference of less is noise.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from cairn.tables.instance import INSTANCE
 from cairn.tables.quarantine import QUARANTINE
 
 SMALL = 5
-"""The small share is a fifth of the sample."""
+"""The small share is a fifth of the sample; a sample that was too small is enlarged as much."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Step:
         CPU seconds of one row.
     written : float
         Bytes that one row leaves in the tables.
+    before : float
+        CPU seconds whatever the rows.
     """
 
     name: str
@@ -63,15 +66,18 @@ class Step:
     sampled: int
     cpu: float
     written: float = 0.0
+    before: float = 0.0
 
     @property
     def core_hours(self) -> float:
         """CPU hours of all rows."""
-        return self.rows * self.cpu / 3600
+        return (self.before + self.rows * self.cpu) / 3600
 
     def line(self) -> str:
         """Return it in words."""
         each = f"{1e6 * self.cpu:,.0f} µs a row, measured on {self.sampled:,}"
+        if self.before:
+            each += f", and {self.before:,.0f} s before the first"
         return f"{self.name}: {self.rows:,} rows, {self.core_hours:,.2f} core hours ({each})"
 
 
@@ -266,15 +272,37 @@ class _Shares:
 
     def _by_difference(self, name: str, make: Callable[[float], int]) -> Step:
         make(self._part / SMALL)  # plans and compiled code
-        few, few_cpu = self._cpu_of(make, self._part / SMALL)
-        lots, lots_cpu = self._cpu_of(make, self._part)
-        each = max(0.0, lots_cpu - few_cpu) / max(1, lots - few)
-        return Step(name, self._rows, lots, each)
+        lots, each, before = by_difference(lambda share: self._cpu_of(make, share), self._part)
+        return Step(name, self._rows, lots, each, before=before)
 
     def _cpu_of(self, make: Callable[[float], int], share: float) -> tuple[int, float]:
         before = cpu_seconds(self._store.spark) or 0.0
         rows = make(share)
         return rows, (cpu_seconds(self._store.spark) or 0.0) - before
+
+
+def by_difference(cpu_of: Callable[[float], tuple[int, float]], share: float) -> tuple[int, float, float]:
+    """Tell what grows with the rows from what does not.
+
+    Parameters
+    ----------
+    cpu_of : callable
+        Does the work on a share (0 to 1) of the rows; returns the rows and CPU seconds.
+    share : float
+        The share to begin with. It is enlarged until it costs twice what a fifth of the first cost, or is all.
+
+    Returns
+    -------
+    tuple of int, float, float
+        Rows of the largest share measured, CPU seconds of one row, CPU seconds before the first.
+    """
+    few, few_cpu = cpu_of(share / SMALL)
+    lots, lots_cpu = cpu_of(share)
+    while share < 1 and lots_cpu < 2 * few_cpu:
+        share = min(1.0, share * SMALL)
+        lots, lots_cpu = cpu_of(share)
+    each = max(0.0, lots_cpu - few_cpu) / max(1, lots - few)
+    return lots, each, max(0.0, few_cpu - each * few)
 
 
 def _carry_out(rows: DataFrame) -> None:
