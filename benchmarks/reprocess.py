@@ -2,8 +2,8 @@
 
 Makes the mixed corpus, runs inventory, headers and series once on a small share (plans, code, kernels: what the
 first run alone pays), then on all of it, takes the archive away, and rebuilds and swaps. CPU seconds of Python workers
-and JVM are counted, steps apart. With --corpus less than --files the corpus is repeated by hard links: that is made sooner, but
-an archive that holds everything many times over is not what `series` is for.
+and JVM are counted, steps apart. With --corpus less than --files the corpus is repeated by hard links: that is made
+sooner, but an archive that holds everything many times over is not what `series` is for.
 
     ./spark-submit.sh --python   # prints the environment's Python
     PYTHONPATH=lib PYTHON benchmarks/reprocess.py [--files N] [--corpus M]

@@ -21,7 +21,17 @@ from cairn.settings import Settings
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 
-WRITERS = ("append", "upsert", "update", "delete_keys", "replace", "commit_files", "append_rows")
+WRITERS = (
+    "append",
+    "upsert",
+    "update",
+    "merge",
+    "delete_keys",
+    "replace",
+    "replace_files",
+    "commit_files",
+    "append_rows",
+)
 
 
 def run_settings(warehouse: str, master: str) -> Settings:
