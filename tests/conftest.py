@@ -151,6 +151,10 @@ class Cluster:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def kill_worker(self) -> None:
+        """SIGKILL one worker together with its executors: a machine that is lost."""
+        _end(self.workers.pop())
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
@@ -191,6 +195,7 @@ def _spark_class(folder: Path, name: str, kind: str, *options: str) -> subproces
         "SPARK_LOCAL_DIRS": str(work),
         "SPARK_WORKER_DIR": str(work),
         "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # as quick to start as they can be
         "PYTHONPATH": os.pathsep.join([str(ROOT / "lib"), str(ROOT / "tests" / "support")]),
         "PYSPARK_PYTHON": sys.executable,
     }

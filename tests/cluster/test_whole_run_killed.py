@@ -30,21 +30,27 @@ from cairn.tables.study import STUDY_TABLE
 TABLES = (ARCHIVE_ENTRY, HEADER_BLOB, INSTANCE, QUARANTINE, PIXEL_STATISTICS, TEXT_SEARCH, BURNED_IN_TEXT, SERIES,
           STUDY_TABLE)  # fmt: skip
 OF_THE_RUN = {"run", "first_seen_run", "last_seen_run", "worker_seconds", "seconds"}
-KILLS = ["file:instance", "wrote:series"]
+KILLS = [("file:instance", None), ("wrote:instance", "header_blob"), ("wrote:series", "pixel_statistics")]
+"""When driver and JVM are killed; and the table during whose writing an executor, then a worker is."""
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.long
-def test_killed_at_several_moments_an_executor_too_and_run_again(cluster, spark, tmp_path):
+def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cluster, spark, tmp_path):
     synthesise(tmp_path / "made", scale=0.02, seed=5)
     archive = str(tmp_path / "made" / "archive")
-    for number, point in enumerate(KILLS):
+    for number, (point, table) in enumerate(KILLS):
+        files = tmp_path / "killed" / "identifiable" / str(table)
+        before = set(files.glob("*.parquet"))
         run = started(cluster.url, tmp_path, point, number, archive)
-        if point == "wrote:series":
-            kill_an_executor(cluster, run, tmp_path / "killed" / "identifiable" / "pixel_statistics")
+        if table:
+            wait_for(lambda run=run, f=files, b=before: run.poll() is not None or set(f.glob("*.parquet")) - b, 300)
+            assert run.poll() is None, run.communicate()[1][-3000:]
+            kill_an_executor(cluster) if table == "header_blob" else cluster.kill_worker()
         _, said = run.communicate(timeout=600)
         assert run.returncode == -signal.SIGKILL, (point, said[-3000:])
+    assert len(cluster.workers) == 1
     run = started(cluster.url, tmp_path, "never", len(KILLS), archive)
     out, said = run.communicate(timeout=600)
     assert run.returncode == 0, said[-3000:]
@@ -60,10 +66,7 @@ def test_killed_at_several_moments_an_executor_too_and_run_again(cluster, spark,
     assert all(undisturbed[name] for name in ("identifiable.instance", "identifiable.study"))
 
 
-def kill_an_executor(cluster, run, folder: Path) -> None:
-    """Kill one of the two while its workers write files of a table."""
-    wait_for(lambda: run.poll() is not None or any(folder.glob("*.parquet")), 300)
-    assert run.poll() is None, run.communicate()[1][-3000:]
+def kill_an_executor(cluster) -> None:
     killed = cluster.kill_executor()
     wait_for(lambda: killed not in cluster.executors(), 60)
 

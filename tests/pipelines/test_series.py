@@ -2,12 +2,9 @@
 
 import datetime
 import json
-import sys
 
 import pyarrow as pa
 import pytest
-from delta import configure_spark_with_delta_pip
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cairn.pipelines.series_aggregate import series_rows, study_rows
@@ -23,27 +20,13 @@ SAGITTAL = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    """A small session with Delta: two partitions, no UI, UTC, batches that cut through series."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        builder = (
-            SparkSession.builder.master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "2")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.sql.codegen.wholeStage", "false")  # a dozen rows do not pay for compiling 150 columns
-            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-            .config("spark.databricks.delta.snapshotPartitions", "1")
-            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "7")
-            .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-            .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-            .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        )
-        spark = configure_spark_with_delta_pip(builder).getOrCreate()
-        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "7")
-        yield spark
-        spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
+def session(spark):
+    """The session, with batches that cut through series."""
+    option = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(option)
+    spark.conf.set(option, "7")
+    yield spark
+    spark.conf.set(option, before)
 
 
 def instance(uid: str, **values) -> dict:

@@ -1,18 +1,12 @@
 """The series stage over Delta tables: primary entries, incremental and full runs, rerun changes nothing."""
 
-import sys
-
 import pytest
-from delta import configure_spark_with_delta_pip
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cairn.pipelines.primary import DIFFERS, decisions, refresh_primary
 from cairn.pipelines.series import refresh, run_series
-from cairn.settings import Settings
 from cairn.spark.ledger import Run
 from cairn.spark.schema import sql_type
-from cairn.spark.store import Store
 from cairn.tables.instance import INSTANCE
 from cairn.tables.run import RUN
 from cairn.tables.series import SERIES
@@ -21,33 +15,11 @@ from cairn.tables.study import STUDY_TABLE
 PLAIN = [column for column in INSTANCE.columns if not column.is_variant]
 
 
-@pytest.fixture(scope="module")
-def session():
-    """A small session with Delta: two partitions, no UI, UTC."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        builder = (
-            SparkSession.builder.master("local[2]")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "2")
-            .config("spark.sql.session.timeZone", "UTC")
-            .config("spark.sql.codegen.wholeStage", "false")  # a dozen rows do not pay for compiling 150 columns
-            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-            .config("spark.databricks.delta.snapshotPartitions", "1")
-            .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-            .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-        )
-        yield configure_spark_with_delta_pip(builder).getOrCreate()
-
-
 @pytest.fixture
-def store(session, tmp_path):
+def store(store):
     """A store of its own, with an empty `instance`."""
-    for contract in (INSTANCE, SERIES, STUDY_TABLE, RUN):
-        session.sql(f"DROP TABLE IF EXISTS {contract.full_name}")
-    made = Store(session, Settings.model_validate({"warehouse": {"root": str(tmp_path)}}))
-    made.ensure(INSTANCE)
-    return made
+    store.ensure(INSTANCE)
+    return store
 
 
 def slice_at(name: str, z: float = 0.0, **values) -> dict:
@@ -91,7 +63,7 @@ def decided(session, rows, entries=None, hashes=None) -> dict[str, str]:
     }
 
 
-def test_the_best_entry_is_primary(session):
+def test_the_best_entry_is_primary(spark):
     """Each later entry of a group loses by one more step of the order."""
     fault = [("CHARSET_BROKEN", "(0008,1030)")]
     told = [(DIFFERS, "(0008,0018)")]
@@ -120,13 +92,13 @@ def test_the_best_entry_is_primary(session):
         "a1": "P!", "a0": "-!", "b1": "P!", "b0": "-!", "c1": "P", "c0": "-", "d1": "P!", "d0": "-!", "e0": "P",
         "e1": "-", "f0": "P", "f1": "P", "g1": "P", "g0": "-", "h0": "-", "i0": "P!", "i1": "-!",
     }  # fmt: skip
-    assert decided(session, rows, entries, hashes) == expected
-    assert decided(session, rows[::-1], entries[::-1], hashes[::-1]) == expected
+    assert decided(spark, rows, entries, hashes) == expected
+    assert decided(spark, rows[::-1], entries[::-1], hashes[::-1]) == expected
 
 
-def test_a_finding_goes_when_contents_agree_again_and_others_stay(session):
+def test_a_finding_goes_when_contents_agree_again_and_others_stay(spark):
     findings = [("CHARSET_BROKEN", "(0008,1030)"), (DIFFERS, "(0008,0018)")]
-    row = decisions(frame(session, [slice_at("a", findings=findings)])).first()
+    row = decisions(frame(spark, [slice_at("a", findings=findings)])).first()
     assert [finding.code for finding in row.new_findings] == ["CHARSET_BROKEN"]
     assert row.is_changed
 
