@@ -36,9 +36,9 @@ def spark_options() -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",  # 200 tasks for ten rows cost seconds
         "spark.databricks.delta.snapshotPartitions": "2",  # Delta's own default is 50
-        # The parallel collector costs more than it saves. The compilers stay as they are: with the first one alone jobs
-        # take a fifth longer, and its code cache of 48 MB is full within minutes.
-        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+        # The parallel collector costs more than it saves. Both compilers, whatever tests/run says to short jobs: after
+        # five minutes the second one has paid for itself.
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=4",
         # Planning each stage of a query anew was a quarter of the JVM's time.
         "spark.sql.adaptive.enabled": "false",
         # A dozen rows do not pay for compiling 350 columns: Java code for each plan was half of the tests' time.
