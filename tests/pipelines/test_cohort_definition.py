@@ -103,7 +103,7 @@ def test_a_parameter_changes_the_hash_and_the_words():
     path = COHORTS / "stroke-ct.yaml"
     usual, other = (definitions.load(path, LISTS, given) for given in ({}, {"before": "30"}))
     assert usual.checked.hash != other.checked.hash
-    assert "from 30 days before" in "\n".join(definitions.explain_lines(other))
+    assert "1 to 30 days before stroke" in "\n".join(definitions.explain_lines(other))
 
 
 def test_explain_has_a_heading_and_the_sql_of_every_step():

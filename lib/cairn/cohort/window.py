@@ -45,19 +45,28 @@ class Window:
         """Return what it says."""
         if self.during:
             return f"during {self.anchor}"
-        if self.low == self.high == 0:
-            return f"on the day of {self.anchor}"
-        if self.low is None:
-            return f"at least {-(self.high or 0)} days before {self.anchor}"
-        if self.high is None:
-            return f"at least {self.low} days after {self.anchor}"
-        return f"from {_side(self.low)} to {_side(self.high)} {self.anchor}"
+        low, high, anchor = self.low, self.high, self.anchor
+        if low is None or high is None:
+            far, side = (-(high or 0), "before") if low is None else (low, "after")
+            return f"{side} {anchor}" if far == 1 else f"at least {_days(far)} {side} {anchor}"
+        if low == high:
+            return f"on the day of {anchor}" if low == 0 else f"{_days(abs(low))} {_side(low)} {anchor}"
+        if low > 0 or high < 0:
+            near, far = sorted((abs(low), abs(high)))
+            return f"{near} to {_days(far)} {_side(low)} {anchor}"
+        if low == 0:
+            return f"from the day of {anchor} to {_days(high)} after"
+        if high == 0:
+            return f"from {_days(-low)} before {anchor} to its day"
+        return f"from {_days(-low)} before to {_days(high)} after {anchor}"
 
 
 def _side(days: int) -> str:
-    if days == 0:
-        return "the day of"
-    return f"{abs(days)} day{'s' * (abs(days) != 1)} {'before' if days < 0 else 'after'}"
+    return "before" if days < 0 else "after"
+
+
+def _days(count: int) -> str:
+    return f"{count} day{'s' * (count != 1)}"
 
 
 _SPAN = re.compile(
