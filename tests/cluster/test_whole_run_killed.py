@@ -45,7 +45,7 @@ def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cl
         before = set(files.glob("*.parquet"))
         run = started(cluster.url, tmp_path, point, number, archive)
         if table:
-            wait_for(lambda run=run, f=files, b=before: run.poll() is not None or set(f.glob("*.parquet")) - b, 300)
+            wait_for(lambda run=run, f=files, b=before: run.poll() is not None or set(f.glob("*.parquet")) - b, 600)
             assert run.poll() is None, run.communicate()[1][-3000:]
             kill_an_executor(cluster) if table == "header_blob" else cluster.kill_worker()
         _, said = run.communicate(timeout=600)
