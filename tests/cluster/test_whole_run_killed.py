@@ -34,16 +34,33 @@ KILLS = [("file:instance", None), ("wrote:instance", "header_blob"), ("wrote:ser
 """When driver and JVM are killed; and the table during whose writing an executor, then a worker is."""
 
 
+@pytest.fixture
+def start(tmp_path):
+    """Start runs of all stages; none of them outlives the test."""
+    runs = []
+
+    def start(master, point, archive):
+        folders = [str(tmp_path / "killed"), str(tmp_path / f"scratch {len(runs)}")]
+        command = [sys.executable, whole_run.__file__, *folders, point, master, archive]
+        runs.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.kill()
+        run.wait()
+
+
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.long
-def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cluster, spark, tmp_path):
+def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cluster, spark, tmp_path, start):
     synthesise(tmp_path / "made", scale=0.02, seed=5)
     archive = str(tmp_path / "made" / "archive")
-    for number, (point, table) in enumerate(KILLS):
+    for point, table in KILLS:
         files = tmp_path / "killed" / "identifiable" / str(table)
         before = set(files.glob("*.parquet"))
-        run = started(cluster.url, tmp_path, point, number, archive)
+        run = start(cluster.url, point, archive)
         if table:
             wait_for(lambda run=run, f=files, b=before: run.poll() is not None or set(f.glob("*.parquet")) - b, 600)
             assert run.poll() is None, run.communicate()[1][-3000:]
@@ -51,7 +68,7 @@ def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cl
         _, said = run.communicate(timeout=600)
         assert run.returncode == -signal.SIGKILL, (point, said[-3000:])
     assert len(cluster.workers) == 1
-    run = started(cluster.url, tmp_path, "never", len(KILLS), archive)
+    run = start(cluster.url, "never", archive)
     out, said = run.communicate(timeout=600)
     assert run.returncode == 0, said[-3000:]
     assert json.loads(out.splitlines()[-1])["adds_up"]
@@ -69,11 +86,6 @@ def test_killed_at_several_moments_an_executor_and_a_worker_too_and_run_again(cl
 def kill_an_executor(cluster) -> None:
     killed = cluster.kill_executor()
     wait_for(lambda: killed not in cluster.executors(), 60)
-
-
-def started(master, folder, point, number, archive):
-    command = [sys.executable, whole_run.__file__, str(folder / "killed"), str(folder / f"scratch {number}"), point]
-    return subprocess.Popen([*command, master, archive], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def tables(spark, warehouse: Path) -> dict[str, list[str]]:
