@@ -206,6 +206,10 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "The verifier finds something in what a volume's files say; the series stays.",
         "Report it: what it was made of had been found clean.",
     ),
+    "DEID_PERSON_UNCLEAR": Condition(
+        "PatientID holds several numbers, and not one CHI beside local ones: nobody can say whose images these are.",
+        "Ask the source which number is right; the entry stays until it is sent again with one.",
+    ),
     "DEID_UID_CLASH": Condition(
         "Another entry has the same SOPInstanceUID beyond; this one stays.",
         "Run series, which decides which entry of a repeated image is primary, then deidentify again.",

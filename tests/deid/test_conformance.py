@@ -57,6 +57,8 @@ class Row:
 
     def values(self, count: int) -> list[str]:
         """Marked values, as many as asked for; no two rows' marks are the same, except dates and ages."""
+        if self.tag == 0x0010_0020:  # a file with several numbers stays (test_whose_file.py)
+            count = min(count, 1)
         form = {
             "UI": "1.2.826.0.1.7777.{n}.{i}",
             "TM": "131415.{n}",

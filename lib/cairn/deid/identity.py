@@ -18,6 +18,7 @@ _DATES = frozenset({0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x00100030})
 _DATE = re.compile(rb"(?:1[89]|20)[0-9]{6}")
 _SPLIT = re.compile(rb"[\^=\\ ,;/()\[\]\0]+")
 _CHI = re.compile(r"\d{6}[ -]?\d{4}")
+_ASCII = re.compile(r"[ -~\0]*")
 
 
 class PersonOf(Protocol):
@@ -113,7 +114,18 @@ def _pattern(word: bytes) -> bytes:
     return escaped if len(word) >= 5 else rb"(?<![A-Z0-9])" + escaped + rb"(?![A-Z0-9])"
 
 
-def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str:
+def numbers_in(patient_id: str) -> list[str]:
+    """Return the different numbers in a PatientID: one, but where senders put several values into it.
+
+    A CHI is ten digits here. Text that is not ASCII is one number: a backslash may be half of a character there.
+    """
+    if not _ASCII.fullmatch(patient_id):
+        return [patient_id]
+    parts = (part.strip(" \0") for part in patient_id.split("\\"))
+    return list(dict.fromkeys(chi_of(part) or part.upper() for part in parts if part)) or [patient_id]
+
+
+def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str | None:
     """Return whom a file belongs to; a file without a PatientID belongs to its study, then to itself.
 
     Parameters
@@ -122,9 +134,20 @@ def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str:
         Top-level values by tag.
     resolve : PersonOf
         What a PatientID means.
+
+    Returns
+    -------
+    str or None
+        None when PatientID holds several numbers, and not one CHI beside local ones: nobody can say whose file it is.
     """
     patient_id = values.get(PATIENT_ID, b"").decode("latin-1").strip(" \0")
     if patient_id:
-        return resolve(patient_id, values.get(ISSUER, b"").decode("latin-1").strip(" \0"))
+        numbers = numbers_in(patient_id)
+        if len(numbers) > 1:
+            numbers = [number for number in numbers if chi_of(number)]
+        if len(numbers) != 1:
+            return None
+        number = numbers[0] if "\\" in patient_id else patient_id
+        return resolve(number, values.get(ISSUER, b"").decode("latin-1").strip(" \0"))
     study = values.get(STUDY, b"") or values.get(SOP_INSTANCE, b"")
     return f"without\0{study.decode('latin-1').strip(chr(0) + ' ')}"

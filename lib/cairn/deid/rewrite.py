@@ -18,7 +18,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from cairn.deid.decisions import MEDIA_TYPE, OVERLAY_BIT, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
 from cairn.deid.emit import Buffer, Emission, inserted_elements
-from cairn.deid.identity import OwnTokens, PersonOf, person_key, person_of
+from cairn.deid.identity import OwnTokens, PersonOf, numbers_in, person_key, person_of
 from cairn.deid.part10 import Opened, explicit_pixels, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
@@ -33,6 +33,12 @@ __all__ = ["Kept", "Refused", "Rewriter"]
 
 _VERSION = "CAIRN"
 _REMEMBERED = 100_000
+ENGINE_RELEASE = 2
+"""Raised by hand when the same bytes under the same rules and keys give another file, or another person: decided anew.
+
+2: PatientID with several values is the one CHI among them, or refused.
+"""
+
 _SUBJECTS = 4096
 _VECTORS = 512
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -237,7 +243,7 @@ class Rewriter:
 
     def _subject(self, plan: Plan, data: bytes, top: Mapping[int, bytes], person: str | None) -> Subject:
         values = tuple((p.step.tag, data[p.at : p.at + p.length], p.charset) for p in plan.identity)
-        whose = person if person is not None else person_key(top, self._person_of)
+        whose = self._whose(top, person)
         # Of one study the instances differ in their SOP Instance UID only; it is not what texts are searched for.
         distinct = tuple(dict.fromkeys(value for value in values if value[0] != SOP_INSTANCE))
         key = (whose, distinct)
@@ -251,6 +257,14 @@ class Rewriter:
             found = Subject(self._pseudonyms.person(whose), self._pseudonyms.days(whose), own, tokens, whose)
             self._subjects[key] = found
         return found
+
+    def _whose(self, top: Mapping[int, bytes], person: str | None) -> str:
+        own = person_key(top, self._person_of)
+        if own is None and person not in numbers_in(_text(top[PATIENT_ID])):
+            raise Withheld("DEID_PERSON_UNCLEAR")
+        told = own if person is None else person
+        assert told is not None
+        return told
 
     def _scrubbed(self, raw: bytes, declared: bytes, vr: str, subject: Subject) -> bytes | None:
         key = (id(subject), raw, declared, vr)

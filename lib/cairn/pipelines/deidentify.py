@@ -211,7 +211,9 @@ def of_somebody_else(store: Store) -> DataFrame:
     Numbers with other characters than ASCII, or with several values, are left out: the engine reads them from the
     header's bytes, and would be asked again and again.
     """
-    plain = F.col("patient_id").rlike(r"^[ -~]*[!-~][ -~]*$") & ~F.col("patient_id").contains("\\")
+    plain = F.col("patient_id").rlike(r"^[ -~]*[!-~][ -~]*$")
+    several = F.exists("findings", lambda one: (one["code"] == "VALUE_TOO_MANY") & (one["place"] == "(0010,0020)"))
+    plain &= ~F.coalesce(several, F.lit(False))
     own = number_key(F.col("patient_id"), F.col("issuer_of_patient_id"))
     local = local_key(F.col("patient_id"), F.col("issuer_of_patient_id"))
     now = (

@@ -20,7 +20,7 @@ from cairn.deid.keys import SITE, read_key
 from cairn.deid.profile import Profile
 from cairn.deid.pseudonyms import Pseudonyms
 from cairn.deid.report_text import REPORTS, report_items
-from cairn.deid.rewrite import Kept, Refused, Rewriter
+from cairn.deid.rewrite import ENGINE_RELEASE, Kept, Refused, Rewriter
 from cairn.deid.rules import RuleSet
 from cairn.dicom.kernel import Hole, ParsedBatch
 from cairn.errors import CONDITIONS, CairnError
@@ -80,10 +80,10 @@ class Terms:
         return Rewriter(RuleSet(self.profile), self.pseudonyms(), packaged_scrubber(), own_values)
 
     def version(self) -> str:
-        """Return what the result depends on beside the bytes: rules, key (its fingerprint), shift, words, verifier."""
+        """Return what the result depends on beside bytes: rules, keys (fingerprints), shift, words, releases."""
         keys = "+".join(self.pseudonyms().fingerprints)
         words = packaged_scrubber().digest[:8]
-        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}.{words}.v{VERSION}"
+        return f"{RuleSet(self.profile).digest[:16]}.{keys}.{self.date_shift_days}.{words}.v{VERSION}.e{ENGINE_RELEASE}"
 
 
 class Stayed(NamedTuple):
