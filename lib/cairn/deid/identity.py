@@ -142,12 +142,13 @@ def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str | None:
     """
     patient_id = values.get(PATIENT_ID, b"").decode("latin-1").strip(" \0")
     if patient_id:
-        numbers = numbers_in(patient_id)
-        if len(numbers) > 1:
-            numbers = [number for number in numbers if chi_of(number)]
-        if len(numbers) != 1:
-            return None
-        number = numbers[0] if "\\" in patient_id else patient_id
-        return resolve(number, values.get(ISSUER, b"").decode("latin-1").strip(" \0"))
+        if "\\" in patient_id:
+            numbers = numbers_in(patient_id)
+            if len(numbers) > 1:
+                numbers = [number for number in numbers if chi_of(number)]
+            if len(numbers) != 1:
+                return None
+            patient_id = numbers[0]
+        return resolve(patient_id, values.get(ISSUER, b"").decode("latin-1").strip(" \0"))
     study = values.get(STUDY, b"") or values.get(SOP_INSTANCE, b"")
     return f"without\0{study.decode('latin-1').strip(chr(0) + ' ')}"

@@ -29,16 +29,16 @@ from cairn.dicom.charset import decode_text
 from cairn.dicom.fallback import canonical
 from cairn.dicom.kernel import Hole
 
-__all__ = ["Kept", "Refused", "Rewriter"]
+__all__ = ["ENGINE_RELEASE", "Kept", "Refused", "Rewriter"]
 
-_VERSION = "CAIRN"
-_REMEMBERED = 100_000
 ENGINE_RELEASE = 2
 """Raised by hand when the same bytes under the same rules and keys give another file, or another person: decided anew.
 
 2: PatientID with several values is the one CHI among them, or refused.
 """
 
+_VERSION = "CAIRN"
+_REMEMBERED = 100_000
 _SUBJECTS = 4096
 _VECTORS = 512
 _UID = re.compile(r"[0-9.]{1,64}")
