@@ -207,7 +207,7 @@ ENTRY_CONDITIONS: dict[str, Condition] = {
         "Report it: what it was made of had been found clean.",
     ),
     "DEID_PERSON_UNCLEAR": Condition(
-        "PatientID holds several numbers, and not one CHI beside local ones: nobody can say whose images these are.",
+        "PatientID holds several numbers that may be different people's: nobody can say whose images these are.",
         "Ask the source which number is right; the entry stays until it is sent again with one.",
     ),
     "DEID_UID_CLASH": Condition(

@@ -46,6 +46,10 @@ def test_a_number_of_several_is_the_one_chi_or_nobodys(patient_id: str, whose: s
         (f"{ANNA}\\VFK260866", "9", "9"),  # as a replaced number: the register knows better
         (f"{ANNA}\\{BOB}", BOB, BOB),  # the register says that one of them is the other
         (f"{ANNA}\\{BOB}", "9", None),
+        (f"VFK260866\\{ANNA}", ANNA, ANNA),  # the register says that the local number is hers too
+        (f"VFK260866\\{ANNA}", BOB, None),  # the register says that it is his
+        (f"VFK260866\\XYZ1\\{ANNA}", BOB, None),
+        (f"{ANNA}\\{BOB}\\VFK260866", BOB, BOB),
         (f"{ANNA}\\{BOB}", None, None),
     ],
 )

@@ -138,7 +138,7 @@ def person_key(values: Mapping[int, bytes], resolve: PersonOf) -> str | None:
     Returns
     -------
     str or None
-        None when PatientID holds several numbers, and not one CHI beside local ones: nobody can say whose file it is.
+        None when PatientID holds several numbers, and not exactly one CHI among them: nobody can say whose file it is.
     """
     patient_id = values.get(PATIENT_ID, b"").decode("latin-1").strip(" \0")
     if patient_id:

@@ -18,7 +18,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from cairn.deid.decisions import MEDIA_TYPE, OVERLAY_BIT, PATIENT_ID, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY
 from cairn.deid.emit import Buffer, Emission, inserted_elements
-from cairn.deid.identity import OwnTokens, PersonOf, numbers_in, person_key, person_of
+from cairn.deid.identity import OwnTokens, PersonOf, chi_of, numbers_in, person_key, person_of
 from cairn.deid.part10 import Opened, explicit_pixels, file_meta, open_file
 from cairn.deid.plan import Doubtful, Plan, TooDeep, Withheld
 from cairn.deid.pseudonyms import Pseudonyms
@@ -31,10 +31,11 @@ from cairn.dicom.kernel import Hole
 
 __all__ = ["ENGINE_RELEASE", "Kept", "Refused", "Rewriter"]
 
-ENGINE_RELEASE = 2
+ENGINE_RELEASE = 3
 """Raised by hand when the same bytes under the same rules and keys give another file, or another person: decided anew.
 
 2: PatientID with several values is the one CHI among them, or refused.
+3: refused too where its first value leads to somebody else than a CHI behind it.
 """
 
 _VERSION = "CAIRN"
@@ -260,10 +261,15 @@ class Rewriter:
 
     def _whose(self, top: Mapping[int, bytes], person: str | None) -> str:
         own = person_key(top, self._person_of)
-        if own is None and person not in numbers_in(_text(top[PATIENT_ID])):
-            raise Withheld("DEID_PERSON_UNCLEAR")
+        raw = top.get(PATIENT_ID, b"")
+        if b"\\" in raw:
+            numbers = numbers_in(_text(raw))
+            # The register was asked for the first number; a CHI behind it may be somebody else's.
+            behind = {chi_of(number) for number in numbers[1:]} - {None, person}
+            if (own is None and person not in numbers) or (person is not None and behind):
+                raise Withheld("DEID_PERSON_UNCLEAR")
         told = own if person is None else person
-        assert told is not None
+        assert told is not None  # one number alone is always somebody's
         return told
 
     def _scrubbed(self, raw: bytes, declared: bytes, vr: str, subject: Subject) -> bytes | None:
