@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--delivered-on", metavar="DATE", type=datetime.date.fromisoformat, help="else the date in a file's name"
     )
+    parser.add_argument("--again", action="store_true", help="read files too that are as they were loaded last")
     options = parser.parse_args(arguments)
     settings = cli.load_settings(options, os.environ)
     from cairn.pipelines.ehr_deliveries import load_deliveries, loads_in
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     loads = _one(options) if options.mapping else loads_in(options.source, MAPPINGS, options.delivered_on)
     with opened("ehr", settings) as job:
-        done = load_deliveries(job, loads)
+        done = load_deliveries(job, loads, options.again)
     print("\n".join(done.lines()))
     cli.report(options, done.counts())
     return EXIT_DONE
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _one(options):  # type: ignore[no-untyped-def]
     """Return the files of the mapping that was named."""
     from cairn.ehr.mapping import load, named
-    from cairn.pipelines.ehr import sources_of
+    from cairn.pipelines.ehr_sources import sources_of
 
     is_file = options.mapping.endswith((".yaml", ".yml"))
     mapping = load(Path(options.mapping)) if is_file else named(options.mapping, MAPPINGS)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+PERSONS_RELEASE = 1
+"""Raised by hand when the same rows give other persons: they are then made anew."""
+
 
 def resolve_aliases(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
     """Return where each replaced number leads, and the numbers that lead in a circle.

@@ -23,6 +23,9 @@ from cairn.tables.contract import FINDINGS
 
 QUARANTINED = pa.schema([("row", pa.int64()), ("code", pa.string()), ("field", pa.string())])
 LOCAL = "LOCAL"
+READER_RELEASE = 1
+"""Raised by hand when the same file under the same mapping gives other rows: deliveries are then read again."""
+
 _SEPARATOR, _NOTHING = "\x1f", "\x1e"
 
 

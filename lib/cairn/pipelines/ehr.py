@@ -1,19 +1,15 @@
 """`ehr`: deliveries of health records into typed tables, and the persons that they tell of.
 
-Each file is read by one worker, which writes typed and quarantined rows to scratch; Spark then decides what stands
+Each new file is read by one worker, which writes typed and quarantined rows to scratch; Spark then decides what stands
 after all deliveries, and writes what differs. The order of deliveries does not matter, and loading one again changes
 nothing.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import BinaryIO, TextIO, cast
 
 import pyarrow as pa
@@ -22,12 +18,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from cairn.ehr.deliveries import load
-from cairn.ehr.mapping import Mapping
-from cairn.ehr.persons import person_rows, resolve_aliases
+from cairn.ehr.persons import PERSONS_RELEASE, person_rows, resolve_aliases
 from cairn.ehr.rows import QUARANTINED, Delivery
 from cairn.errors import CONDITIONS, CairnError
+from cairn.pipelines.ehr_sources import Source, note_loads, unread
 from cairn.spark.fixed import fixed
-from cairn.spark.ledger import Run, recorded
+from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
 from cairn.spark.reconcile import reconcile
 from cairn.spark.schema import schema_sql, sql_type
@@ -39,78 +35,14 @@ from cairn.tables.quarantine import QUARANTINE
 from cairn.tables.registry import contracts
 
 STAGE = "ehr"
-_DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 REGISTER, DEATHS, LOCAL_NUMBER = (
     contracts()[f"identifiable.ehr_{n}"] for n in ("chi_register", "deaths", "local_number")
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file to load.
-
-    Parameters
-    ----------
-    mapping : Mapping
-        What its columns are.
-    folder, name : str
-        Where it lies.
-    delivered_on : datetime.date
-        When it was delivered.
-    """
-
-    mapping: Mapping
-    folder: str
-    name: str
-    delivered_on: datetime.date
-
-    @property
-    def uri(self) -> str:
-        """Its address."""
-        return f"{self.folder.rstrip('/')}/{self.name}"
-
-
-def sources_of(mapping: Mapping, places: Sequence[str], delivered_on: datetime.date | None) -> list[Source]:
-    """Return the files of some places, each with its date.
-
-    Parameters
-    ----------
-    mapping : Mapping
-        What they are.
-    places : sequence of str
-        Files, or folders of which every file is taken.
-    delivered_on : datetime.date or None
-        When; otherwise the date in a file's name.
-
-    Raises
-    ------
-    CairnError
-        SOURCE_MISSING, EHR_UNDATED.
-    """
-    found = []
-    for place in places:
-        parent, _, name = place.rstrip("/").rpartition("/")
-        folder = Folder(place)
-        if folder.exists() and folder.filesystem.get_file_info(folder.path).is_file:
-            names, where = [name], parent or ("/" if place.startswith("/") else ".")
-        elif folder.exists():
-            names, where = [n for n in sorted(folder.names()) if not n.startswith((".", "_"))], place
-        else:
-            raise CairnError("SOURCE_MISSING", path=place)
-        found += [Source(mapping, where, n, delivered_on or _dated(n)) for n in names]
-    return found
-
-
-def _dated(name: str) -> datetime.date:
-    for part in _DATE.findall(PurePosixPath(name).name):
-        try:
-            return datetime.date(*map(int, part))
-        except ValueError:
-            continue
-    raise CairnError("EHR_UNDATED", name=name)
-
-
-def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, sources: Sequence[Source]) -> Counter[str]:
+def load_records(
+    store: Store, run: Run, scratch: Folder, stream: TextIO, sources: Sequence[Source], again: bool = False
+) -> Counter[str]:
     """Load deliveries of one mapping.
 
     Parameters
@@ -125,11 +57,14 @@ def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, source
         For progress lines.
     sources : sequence of Source
         Files of one mapping.
+    again : bool
+        Read files too that are as they were loaded last.
 
     Returns
     -------
     collections.Counter
-        ``read`` = ``typed`` + ``quarantined``; ``in_force`` afterwards; findings as ``EHR_… field``.
+        ``read`` = ``typed`` + ``quarantined``, rows; ``unchanged``, files that were not read because they are as they
+        were loaded last; ``in_force`` afterwards; findings as ``EHR_… field``.
 
     Raises
     ------
@@ -140,38 +75,51 @@ def load_records(store: Store, run: Run, scratch: Folder, stream: TextIO, source
     contract = mapping.contract
     store.ensure(contract, QUARANTINE)
     with stage_lock(store.settings, run.job, run), recorded(store, run):
-        counts = _read(store, scratch, sources)
-        print(f"{STAGE}: {mapping.mapping}: {counts['read']:,} rows read", file=stream, flush=True)
-        if counts["read"] != counts["typed"] + counts["quarantined"]:
-            raise CairnError(
-                "ENTRIES_LOST", stage=STAGE, given=counts["read"], accounted=counts["typed"] + counts["quarantined"]
-            )
-        _put(store, contract, _typed(store, contract, scratch), bool(mapping.key))
-        _quarantine(store, run, scratch, sources, counts["quarantined"])
+        new = list(sources) if again else unread(store, sources)
+        counts: Counter[str] = Counter(read=0, typed=0, quarantined=0, unchanged=len(sources) - len(new))
+        if new:
+            counts.update(_load(store, run, scratch, stream, new))
         counts["in_force"] = store.read(contract).count()
         run.count(counts)
         run.writes(contract.full_name, store.version(contract))
     return counts
 
 
-def _read(store: Store, scratch: Folder, sources: Sequence[Source]) -> Counter[str]:
-    """Have every file read by a worker; return the counts of all."""
+def _load(store: Store, run: Run, scratch: Folder, stream: TextIO, sources: Sequence[Source]) -> Counter[str]:
+    """Read files of one mapping and put their rows into the tables."""
+    mapping = sources[0].mapping
+    read = _read(store, scratch, sources)
+    counts: Counter[str] = Counter()
+    for _, of_file, _ in read:
+        counts.update(of_file)
+    print(f"{STAGE}: {mapping.mapping}: {counts['read']:,} rows read", file=stream, flush=True)
+    if counts["read"] != counts["typed"] + counts["quarantined"]:
+        raise CairnError(
+            "ENTRIES_LOST", stage=STAGE, given=counts["read"], accounted=counts["typed"] + counts["quarantined"]
+        )
+    _put(store, mapping.contract, _typed(store, mapping.contract, scratch), bool(mapping.key))
+    _quarantine(store, run, scratch, sources, counts["quarantined"])
+    note_loads(store, run, read)  # last: a run that is killed before it reads them again
+    return counts
+
+
+def _read(store: Store, scratch: Folder, sources: Sequence[Source]) -> list[tuple[Source, dict[str, int], str]]:
+    """Have every file read by a worker; return each with its counts and its digest."""
     scratch.child("typed").make()
     scratch.child("quarantined").make()
     frame = store.spark.range(0, len(sources), 1, len(sources))
-    rows = frame.mapInArrow(_reader(list(sources), scratch), "counts STRING").collect()
-    counts: Counter[str] = Counter()
-    for row in rows:
-        counts.update(json.loads(row["counts"]))
-    return counts
+    told = "number BIGINT, counts STRING, sha256 STRING"
+    rows = frame.mapInArrow(_reader(list(sources), scratch), told).collect()
+    return [(sources[row["number"]], json.loads(row["counts"]), row["sha256"]) for row in rows]
 
 
 def _reader(sources: list[Source], scratch: Folder) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in numbers:
             for number in batch.column(0).to_pylist():
-                counts = read_file(sources[number], scratch, number)
-                yield pa.RecordBatch.from_pylist([{"counts": json.dumps(counts)}], pa.schema([("counts", pa.string())]))
+                digest = sources[number].sha256()  # first: a file that changes while it is read is read again
+                counts = json.dumps(read_file(sources[number], scratch, number))
+                yield pa.RecordBatch.from_pylist([{"number": number, "counts": counts, "sha256": digest}])
 
     return run
 
@@ -179,8 +127,7 @@ def _reader(sources: list[Source], scratch: Folder) -> Callable[[Iterator[pa.Rec
 def read_file(source: Source, scratch: Folder, number: int) -> Counter[str]:
     """Read one file and write its rows to scratch; return the counts."""
     folder = Folder(source.folder)
-    # With the layout's name: several layouts fill one table, and all may name their files by the day.
-    delivery = Delivery(f"{source.mapping.mapping}/{source.name}", source.delivered_on)
+    delivery = Delivery(source.delivery, source.delivered_on)
     schema = source.mapping.contract.arrow_schema
     counts: Counter[str] = Counter()
     name = f"part-{number:05d}.parquet"
@@ -260,34 +207,53 @@ def _quarantine(store: Store, run: Run, scratch: Folder, sources: Sequence[Sourc
 
 
 def refresh_persons(store: Store, run: Run) -> Counter[str]:
-    """Make `person` and `person_alias` out of the register, the deaths and the local numbers.
+    """Make `person` and `person_alias` out of the register, the deaths and the local numbers, if any of them changed.
+
+    Parameters
+    ----------
+    store : Store
+        The tables.
+    run : Run
+        The run of `ehr`; the persons have a line of their own in the ledger.
 
     Returns
     -------
     collections.Counter
-        ``persons``, ``aliases``, and numbers in a circle as ``EHR_ALIAS_LOOP``.
+        ``persons``, ``aliases``, and, when they were made anew, numbers in a circle as ``EHR_ALIAS_LOOP``.
     """
     counts: Counter[str] = Counter()
     if not store.exists(REGISTER):
         return counts
     store.ensure(PERSON, PERSON_ALIAS, DEATHS, LOCAL_NUMBER)
-    with stage_lock(store.settings, run.job, run), recorded(store, run):
-        register = store.read(REGISTER)
-        # Replaced numbers are few among millions; following their chains is no join.
-        pairs = register.where("current_chi IS NOT NULL AND current_chi <> patient_id").select(
-            "patient_id", "current_chi"
-        )
-        aliases, loops = resolve_aliases((row[0], row[1]) for row in pairs.distinct().collect())
-        owners = store.spark.createDataFrame(list(aliases.items()) or [("", "")], "patient_id STRING, owner STRING")
-        reconcile(store, PERSON, fixed(_persons(store, register, store.read(DEATHS), owners)))
-        reconcile(store, PERSON_ALIAS, fixed(_aliases(store, owners)))
-        counts.update(
-            persons=store.read(PERSON).count(), aliases=store.read(PERSON_ALIAS).count(), EHR_ALIAS_LOOP=len(loops)
-        )
-        run.count(counts)
+    own = Run(f"{run.id}-persons", f"{STAGE}-persons", run.clock)
+    with stage_lock(store.settings, run.job, run), recorded(store, own):
+        under = f"persons r{PERSONS_RELEASE}"
+        if versions_read(store, own.job) != {under: 0, **_versions(store)}:
+            counts.update(_refresh(store))
+        counts.update(persons=store.read(PERSON).count(), aliases=store.read(PERSON_ALIAS).count())
+        own.count(counts)
+        own.versions_read = {under: 0, **_versions(store)}
         for contract in (PERSON, PERSON_ALIAS):
-            run.writes(contract.full_name, store.version(contract))
+            own.writes(contract.full_name, store.version(contract))
     return counts
+
+
+def _versions(store: Store) -> dict[str, int]:
+    """Return the versions of what persons are made of, and of themselves."""
+    involved = (REGISTER, DEATHS, LOCAL_NUMBER, PERSON, PERSON_ALIAS)
+    return {contract.full_name: store.version(contract) or 0 for contract in involved}
+
+
+def _refresh(store: Store) -> dict[str, int]:
+    """Make persons and aliases; return the numbers in a circle."""
+    register = store.read(REGISTER)
+    # Replaced numbers are few among millions; following their chains is no join.
+    pairs = register.where("current_chi IS NOT NULL AND current_chi <> patient_id").select("patient_id", "current_chi")
+    aliases, loops = resolve_aliases((row[0], row[1]) for row in pairs.distinct().collect())
+    owners = store.spark.createDataFrame(list(aliases.items()) or [("", "")], "patient_id STRING, owner STRING")
+    reconcile(store, PERSON, fixed(_persons(store, register, store.read(DEATHS), owners)))
+    reconcile(store, PERSON_ALIAS, fixed(_aliases(store, owners)))
+    return {"EHR_ALIAS_LOOP": len(loops)}
 
 
 def _owned(rows: DataFrame, owners: DataFrame) -> DataFrame:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cairn.ehr.mapping import named
 from cairn.errors import CairnError
-from cairn.pipelines.ehr import STAGE, Source, load_records, refresh_persons, sources_of
+from cairn.pipelines.ehr import STAGE, load_records, refresh_persons
+from cairn.pipelines.ehr_sources import Source, sources_of
 from cairn.pipelines.job import Job
 from cairn.spark.storage import Folder
 
@@ -36,7 +37,7 @@ class Loaded:
         """Return it in words."""
         told = [
             f"{name}: {counts['read']:,} rows = {counts['typed']:,} typed + {counts['quarantined']:,} quarantined; "
-            f"{counts['in_force']:,} records in force"
+            f"{counts['in_force']:,} records in force" + _unchanged(counts["unchanged"])
             for name, counts in self.by_mapping.items()
         ]
         if self.persons:
@@ -75,7 +76,11 @@ def loads_in(places: Sequence[str], mappings: Path, delivered_on: datetime.date 
     return loads
 
 
-def load_deliveries(job: Job, loads: Loads) -> Loaded:
+def _unchanged(files: int) -> str:
+    return f"; {files:,} files are as they were, and were not read" if files else ""
+
+
+def load_deliveries(job: Job, loads: Loads, again: bool = False) -> Loaded:
     """Load deliveries of several mappings, then bring the persons up to date.
 
     Parameters
@@ -84,6 +89,8 @@ def load_deliveries(job: Job, loads: Loads) -> Loaded:
         An open job.
     loads : sequence of sequence of Source
         Files of each mapping.
+    again : bool
+        Read files too that are as they were loaded last.
 
     Raises
     ------
@@ -94,5 +101,5 @@ def load_deliveries(job: Job, loads: Loads) -> Loaded:
     for number, sources in enumerate(loads):
         if sources:
             run, scratch = job.run(STAGE), job.folder(f"ehr-{number}")
-            told[sources[0].mapping.mapping] = dict(load_records(job.store, run, scratch, job.stream, sources))
+            told[sources[0].mapping.mapping] = dict(load_records(job.store, run, scratch, job.stream, sources, again))
     return Loaded(told, dict(refresh_persons(job.store, job.run(STAGE))))

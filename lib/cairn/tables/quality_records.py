@@ -19,6 +19,7 @@ from cairn.tables.quality import (
     made_suite,
     refers,
 )
+from cairn.tables.record_load import RECORD_LOAD
 
 MOSTLY = 0.99
 VALID = "patient_id_verdict = 'VALID'"
@@ -82,5 +83,14 @@ RECORD_SUITES: tuple[Suite, ...] = (
     *(_suite(contract) for contract in RECORDS),
     made_suite(PERSON_ALIAS, refers(PERSON_ALIAS.full_name, "patient_id", PERSON.full_name)),
     made_suite(ehr_community.EHR_LOCAL_NUMBER),
+    made_suite(
+        RECORD_LOAD,
+        Holds(
+            "rows",
+            "every row is typed or in quarantine",
+            "rows = typed + quarantined",
+            ("rows", "typed", "quarantined"),
+        ),
+    ),
     *(made_suite(contract) for contract in VOCABULARIES),
 )
