@@ -17,8 +17,8 @@ from spark_support import forget, made_settings
 from cairn.ehr.mapping import load
 from cairn.ehr.persons import person_rows, resolve_aliases
 from cairn.errors import CairnError
-from cairn.pipelines.ehr import DEATHS, REGISTER, STAGE, load_records, refresh_persons
-from cairn.pipelines.ehr_sources import sources_of
+from cairn.pipelines.ehr import DEATHS, REGISTER, load_records, refresh_persons
+from cairn.pipelines.ehr_sources import STAGE, sources_of
 from cairn.pipelines.job import Job
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
@@ -177,6 +177,16 @@ def test_persons_are_made_anew_when_what_they_are_made_of_changes(job: Job) -> N
     job.store.spark.sql(f"UPDATE delta.`{job.store.location(REGISTER)}` SET board = 'Z' WHERE patient_id = '{first}'")
     refresh_persons(job.store, job.run(STAGE))
     assert job.store.read(PERSON).where("board = 'Z'").count() == 1
+
+
+def test_a_file_of_other_columns_is_refused_and_leaves_nothing(job: Job, made: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "2025-09-30.csv"
+    strange.write_text("colour,shape\nred,round\n", "utf-8")
+    before = job.store.version(RECORD_LOAD)
+    with pytest.raises(CairnError, match="MAPPING_COLUMNS") as told:
+        put(job, made, "prescribing", "strange", [strange])
+    assert "round" not in str(told.value)
+    assert job.store.version(RECORD_LOAD) == before
 
 
 def test_a_file_without_a_date_is_refused(tmp_path: Path) -> None:

@@ -495,10 +495,9 @@ def test_the_researchers_notebook_runs_on_it(site: Site, monkeypatch, tmp_path: 
     members = pq.read_table(extract / "tables" / "cohort_member", columns=["person_id", "split"]).to_pylist()
     judged = re.search(r"(\d+) images of (\d+) people: (\d+)% right; always \w+: (\d+)%", said)
     assert judged
-    images, people, *percents = map(int, judged.groups())
-    # How right it is depends on who is in which part, and so on keys that are made anew for every test.
+    images, people, right, often = map(int, judged.groups())
     assert images >= people and 0 < people <= len({m["person_id"] for m in members if m["split"] == "test"})
-    assert all(0 <= percent <= 100 for percent in percents)
+    assert right >= often, "five measures of pixels tell more than always the same answer"
     drawn = [base64.b64decode(o["data"]["image/png"]) for o in outputs if "image/png" in o.get("data", {})]
     assert len(drawn) == 2
     assert all(matplotlib.image.imread(io.BytesIO(png)).std() > 0.01 for png in drawn)

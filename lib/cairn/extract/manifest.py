@@ -30,7 +30,6 @@ FORMAT = "cairn-extract/1"
 MANIFEST, SIGNATURE, FILES = "manifest.json", "manifest.sig", "files.csv"
 OWN = frozenset({MANIFEST, SIGNATURE, FILES})
 _HEADER = ("path", "size", "sha256")
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, order=True)
@@ -197,8 +196,5 @@ def _paths(folder: Path) -> Iterator[str]:
 def _is(path: Path, size: int, digest: str) -> bool:
     if path.is_symlink() or path.stat().st_size != size:
         return False
-    found = hashlib.sha256()
     with path.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest() == digest
+        return hashlib.file_digest(stream, "sha256").hexdigest() == digest

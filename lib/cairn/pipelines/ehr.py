@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO, TextIO, cast
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from cairn.ehr.deliveries import load
 from cairn.ehr.persons import PERSONS_RELEASE, person_rows, resolve_aliases
 from cairn.ehr.rows import QUARANTINED, Delivery
 from cairn.errors import CONDITIONS, CairnError
-from cairn.pipelines.ehr_sources import Source, note_loads, unread
+from cairn.pipelines.ehr_sources import STAGE, Source, by_workers, note_loads, unread
 from cairn.spark.fixed import fixed
 from cairn.spark.ledger import Run, recorded, versions_read
 from cairn.spark.locks import stage_lock
@@ -34,7 +34,6 @@ from cairn.tables.person import PERSON, PERSON_ALIAS
 from cairn.tables.quarantine import QUARANTINE
 from cairn.tables.registry import contracts
 
-STAGE = "ehr"
 REGISTER, DEATHS, LOCAL_NUMBER = (
     contracts()[f"identifiable.ehr_{n}"] for n in ("chi_register", "deaths", "local_number")
 )
@@ -107,21 +106,13 @@ def _read(store: Store, scratch: Folder, sources: Sequence[Source]) -> list[tupl
     """Have every file read by a worker; return each with its counts and its digest."""
     scratch.child("typed").make()
     scratch.child("quarantined").make()
-    frame = store.spark.range(0, len(sources), 1, len(sources))
-    told = "number BIGINT, counts STRING, sha256 STRING"
-    rows = frame.mapInArrow(_reader(list(sources), scratch), told).collect()
+
+    def read(number: int, source: Source) -> dict[str, object]:
+        digest = source.sha256()  # first: a file that changes while it is read is read again
+        return {"number": number, "counts": json.dumps(read_file(source, scratch, number)), "sha256": digest}
+
+    rows = by_workers(store, sources, read, "number BIGINT, counts STRING, sha256 STRING")
     return [(sources[row["number"]], json.loads(row["counts"]), row["sha256"]) for row in rows]
-
-
-def _reader(sources: list[Source], scratch: Folder) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def run(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in numbers:
-            for number in batch.column(0).to_pylist():
-                digest = sources[number].sha256()  # first: a file that changes while it is read is read again
-                counts = json.dumps(read_file(sources[number], scratch, number))
-                yield pa.RecordBatch.from_pylist([{"number": number, "counts": counts, "sha256": digest}])
-
-    return run
 
 
 def read_file(source: Source, scratch: Folder, number: int) -> Counter[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cairn.ehr.mapping import named
 from cairn.errors import CairnError
-from cairn.pipelines.ehr import STAGE, load_records, refresh_persons
-from cairn.pipelines.ehr_sources import Source, sources_of
+from cairn.pipelines.ehr import load_records, refresh_persons
+from cairn.pipelines.ehr_sources import STAGE, Source, sources_of
 from cairn.pipelines.job import Job
 from cairn.spark.storage import Folder
 

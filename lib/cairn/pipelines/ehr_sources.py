@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,12 +23,13 @@ from cairn.ehr.rows import READER_RELEASE
 from cairn.errors import CairnError
 from cairn.spark.delta_log import Token
 from cairn.spark.ledger import Run
+from cairn.spark.partitions import map_partitions, told_failures
 from cairn.spark.storage import Folder
 from cairn.spark.store import Store
 from cairn.tables.record_load import RECORD_LOAD
 
+STAGE = "ehr"
 _DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
-_BLOCK = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,9 @@ class Source:
 
     def sha256(self) -> str:
         """Return the SHA-256 (hex) of its bytes."""
-        digest, folder = hashlib.sha256(), Folder(self.folder)
+        folder = Folder(self.folder)
         with folder.filesystem.open_input_file(folder.file(self.name)) as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sources_of(mapping: Mapping, places: Sequence[str], delivered_on: datetime.date | None) -> list[Source]:
@@ -134,7 +133,10 @@ def unread(store: Store, sources: Sequence[Source]) -> list[Source]:
     """
     known = _loaded(store, sources[0])
     seen = [source for source in sources if source.of in known]
-    digests, now = _digests(store, seen), defaultdict(set)
+    if not seen:
+        return list(sources)
+    digests = {row["uri"]: row["sha256"] for row in by_workers(store, seen, _digest_row, "uri STRING, sha256 STRING")}
+    now = defaultdict(set)
     for source in seen:
         now[source.of].add(digests[source.uri])
     if any(known[delivery] != now[delivery] for delivery in now):
@@ -162,19 +164,40 @@ def _loaded(store: Store, source: Source) -> dict[tuple[str, datetime.date], set
     }
 
 
-def _digests(store: Store, sources: list[Source]) -> dict[str, str]:
-    """Return the digests of files by address, made by the workers."""
-    if not sources:
-        return {}
+def _digest_row(number: int, source: Source) -> dict[str, object]:
+    return {"uri": source.uri, "sha256": source.sha256()}
 
-    def run(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in numbers:
+
+def by_workers(
+    store: Store, sources: Sequence[Source], work: Callable[[int, Source], dict[str, object]], columns: str
+) -> list[Row]:
+    """Return what workers make of files, one row each.
+
+    Parameters
+    ----------
+    store : Store
+        The tables.
+    sources : sequence of Source
+        The files.
+    work : callable
+        Makes the row of a file, given its place among the files and itself.
+    columns : str
+        The rows' columns, in Spark's DDL.
+
+    Raises
+    ------
+    CairnError
+        As `work`; STAGE_FAILED for any other fault, without what the file holds.
+    """
+    given = list(sources)
+
+    def rows(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
             for number in batch.column(0).to_pylist():
-                row = {"uri": sources[number].uri, "sha256": sources[number].sha256()}
-                yield pa.RecordBatch.from_pylist([row])
+                yield pa.RecordBatch.from_pylist([work(number, given[number])])
 
-    frame = store.spark.range(0, len(sources), 1, len(sources))
-    return {row["uri"]: row["sha256"] for row in frame.mapInArrow(run, "uri STRING, sha256 STRING").collect()}
+    with told_failures(STAGE):
+        return map_partitions(store.spark.range(0, len(given), 1, len(given)), rows, columns).collect()
 
 
 def note_loads(store: Store, run: Run, read: Sequence[tuple[Source, dict[str, int], str]]) -> None:
